@@ -1,0 +1,70 @@
+# One environment, .venv, for the demo, the tests and the checks.
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_PIP_ARGS ?=
+DEMO_ARGS ?=
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install demo test check bench clean always
+
+help:
+	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
+	@echo "make test     run all tests and measure coverage"
+	@echo "make check    lint, formatting, types"
+	@echo "make bench    the tests that measure time, with their figures"
+	@echo "make install  only create .venv; the targets above do so when they need it"
+	@echo "make clean    delete .venv, build leftovers and caches; runs/ stays"
+	@echo
+	@echo "PYTHON=python3.12         another interpreter (3.11 or newer)"
+	@echo "TORCH_PIP_ARGS=...        more arguments to the 'pip install $(TORCH)' of the first run"
+	@echo "DEMO_ARGS='--seeds 3'     options of 'occmask demo'"
+	@echo "PYTEST_ARGS='-k margin'   options of pytest"
+
+demo: $(INSTALLED)
+	@$(BIN)/occmask demo --out runs/demo $(DEMO_ARGS)
+
+test: $(INSTALLED)
+	@$(BIN)/python -m pytest --cov=occmask --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+
+check: $(INSTALLED)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(INSTALLED)
+	@$(BIN)/python -m pytest --benchmark-only -r fE $(PYTEST_ARGS)
+
+install: $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find occmask kernels tests plugins -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch goes first and on its own: what comes later finds it there and does not choose another build.
+# On a terminal pip shows its progress; elsewhere it is quiet until something fails.
+PIP := quiet=; test -t 1 || quiet=--quiet; $(BIN)/python -m pip install --disable-pip-version-check $$quiet
+
+$(INSTALLED): pyproject.toml
+	@if ! test -x $(BIN)/python; then \
+	    "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	        echo "occmask needs Python 3.11 or newer; '$(PYTHON)' is $$("$(PYTHON)" -V 2>/dev/null || echo 'not one')." >&2; \
+	        echo "Name another one: make PYTHON=python3.12" >&2; exit 1; }; \
+	    echo "Creating $(VENV)"; \
+	    "$(PYTHON)" -m venv --clear $(VENV) || { \
+	        rm -rf $(VENV); echo "Could not create $(VENV). On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	fi
+	@echo "Installing $(TORCH) (by far the largest part)"
+	@$(PIP) "$(TORCH)" $(TORCH_PIP_ARGS)
+	@echo "Installing occmask and its tools"
+	@$(PIP) -e '.[dev]'
+	@touch $@
+
+# A stamp without a working interpreter (Python itself was upgraded or removed) counts for nothing.
+ifneq ($(shell test -x $(BIN)/python && echo works),works)
+$(INSTALLED): always
+endif

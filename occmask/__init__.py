@@ -1,0 +1,129 @@
+"""Occlusion-robust face recognition you can extend.
+
+`import occmask` imports neither torch nor NumPy: every public name below is loaded on first use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .errors import (
+    CheckpointError,
+    DataError,
+    DuplicateNameError,
+    OccmaskError,
+    OptionError,
+    PluginError,
+    ProtocolError,
+    ShapeError,
+    TrainingError,
+    UnknownNameError,
+)
+from .spec import Spec
+
+__version__ = "0.1.0"
+
+_LAZY = {
+    "BACKBONES": "backbones",
+    "DATASETS": "data",
+    "EMBEDDINGS": "embeddings",
+    "FaceBatch": "shapes",
+    "FaceOutput": "shapes",
+    "FaceShapes": "shapes",
+    "FeatureShape": "shapes",
+    "HEADS": "heads",
+    "LoadReport": "models",
+    "MARGINS": "margins",
+    "MASK_DECODERS": "heads",
+    "MODELS": "models",
+    "ModelConfig": "models",
+    "OCCLUDERS": "data",
+    "Occlusion": "shapes",
+    "OcclusionAnswer": "shapes",
+    "OcclusionTruth": "shapes",
+    "PATTERN_PREDICTORS": "heads",
+    "PROTOCOLS": "evaluation",
+    "PatternGrid": "patterns",
+    "build": "models",
+    "build_loss": "margins",
+    "describe": "models",
+    "list_models": "models",
+    "load_model": "models",
+    "load_weights": "models",
+    "save_weights": "models",
+}
+
+__all__ = [
+    "BACKBONES",
+    "DATASETS",
+    "EMBEDDINGS",
+    "HEADS",
+    "MARGINS",
+    "MASK_DECODERS",
+    "MODELS",
+    "OCCLUDERS",
+    "PATTERN_PREDICTORS",
+    "PROTOCOLS",
+    "CheckpointError",
+    "DataError",
+    "DuplicateNameError",
+    "FaceBatch",
+    "FaceOutput",
+    "FaceShapes",
+    "FeatureShape",
+    "LoadReport",
+    "ModelConfig",
+    "OccmaskError",
+    "Occlusion",
+    "OcclusionAnswer",
+    "OcclusionTruth",
+    "OptionError",
+    "PatternGrid",
+    "PluginError",
+    "ProtocolError",
+    "ShapeError",
+    "Spec",
+    "TrainingError",
+    "UnknownNameError",
+    "build",
+    "build_loss",
+    "describe",
+    "list_models",
+    "load_model",
+    "load_weights",
+    "save_weights",
+]
+
+if TYPE_CHECKING:
+    from .backbones import BACKBONES
+    from .data import DATASETS, OCCLUDERS
+    from .embeddings import EMBEDDINGS
+    from .evaluation import PROTOCOLS
+    from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
+    from .margins import MARGINS, build_loss
+    from .models import (
+        MODELS,
+        LoadReport,
+        ModelConfig,
+        build,
+        describe,
+        list_models,
+        load_model,
+        load_weights,
+        save_weights,
+    )
+    from .patterns import PatternGrid
+    from .shapes import FaceBatch, FaceOutput, FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(import_module(f".{_LAZY[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'occmask' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,29 @@
+"""Backbones: image -> feature maps, finest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from ..registry import Registry
+from ..shapes import FeatureShape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Backbone(Protocol):
+    """A module built as `factory(image_size, **options)`, with image_size = (height, width).
+
+    `shapes` are those of the maps that calling it returns, finest first; the last one is the top map X1.
+    """
+
+    shapes: tuple[FeatureShape, ...]
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, ...]: ...  # (B, 3, H, W) -> maps, finest first
+
+
+BACKBONES: Registry[Backbone] = Registry(
+    "backbone",
+    "occmask.backbones",
+    {"lresnet": "occmask.backbones.lresnet:LResNet", "tiny": "occmask.backbones.tiny:Tiny"},
+)

@@ -1,0 +1,40 @@
+"""Models by name: configurations, the builder, and weights."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .builder import build, describe, list_models
+from .config import MODELS, ModelConfig
+
+if TYPE_CHECKING:
+    from .face import FaceModel
+    from .weights import LoadReport, load_model, load_weights, save_weights
+
+_LAZY = {  # these import torch; listing and configuring must not
+    "FaceModel": "face",
+    "LoadReport": "weights",
+    "load_model": "weights",
+    "load_weights": "weights",
+    "save_weights": "weights",
+}
+
+__all__ = [
+    "MODELS",
+    "FaceModel",
+    "LoadReport",
+    "ModelConfig",
+    "build",
+    "describe",
+    "list_models",
+    "load_model",
+    "load_weights",
+    "save_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(import_module(f".{_LAZY[name]}", __name__), name)
+    raise AttributeError(f"module 'occmask.models' has no attribute {name!r}")

@@ -1,0 +1,63 @@
+"""The shapes everything is wired with and the tuples that travel through the library. Imports no torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class FeatureShape(NamedTuple):
+    """Channels, height and width of one feature map, or of the image."""
+
+    channels: int
+    height: int
+    width: int
+
+
+class FaceShapes(NamedTuple):
+    """What an occlusion head is built with."""
+
+    image: FeatureShape
+    maps: tuple[FeatureShape, ...]  # what the backbone returns, finest first; the last is X1
+    embedding: int  # D
+
+
+class OcclusionTruth(NamedTuple):
+    """Where a batch of faces is covered. Geometry, not labels: the head turns it into its own target."""
+
+    box: Tensor  # (B, 4) float: x0 y0 x1 y1 divided by W H W H; all zero = nothing covered
+    covered: Tensor | None = None  # (B, H, W) bool, True where the occluder hides the face
+
+
+class FaceBatch(NamedTuple):
+    """What the data yields and the training step eats."""
+
+    image: Tensor  # (B, 3, H, W) float in [-1, 1]
+    label: Tensor  # (B,) int64
+    truth: OcclusionTruth | None = None  # None: nobody knows, or nothing is covered
+
+
+class Occlusion(NamedTuple):
+    """What an occlusion head says about a batch."""
+
+    mask: Tensor  # logits of "keep": (B, C, H, W) or (B, 1, H, W) gate the top map, (B, D) gates the embedding
+    pattern: Tensor | None = None  # the predictor's output: (B, P) class logits, or (B, 5) corners and a logit
+
+
+class OcclusionAnswer(NamedTuple):
+    """What a person wants to know, in probabilities, whatever the predictor."""
+
+    cells: Tensor  # (B, K, K) probability that the cell is covered; row 0 is the top of the image
+    box: Tensor  # (B, 4) x0 y0 x1 y1 divided by W H W H; all zero = nothing is covered
+    covered: Tensor  # (B,) probability that anything is covered
+
+
+class FaceOutput(NamedTuple):
+    """What a model returns; what was not asked for is None and was not computed."""
+
+    embedding: Tensor  # (B, D), not normalised
+    clean: Tensor | None = None  # (B, D) without the mask; only with clean=True
+    mask: Tensor | None = None  # see Occlusion.mask; set whenever there is a head
+    pattern: Tensor | None = None  # see Occlusion.pattern; in training, or with occlusion=True
