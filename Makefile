@@ -47,7 +47,7 @@ clean:
 
 # torch goes first and on its own: what comes later finds it there and does not choose another build.
 # On a terminal pip shows its progress; elsewhere it is quiet until something fails.
-PIP := quiet=; test -t 1 || quiet=--quiet; $(BIN)/python -m pip install --disable-pip-version-check $$quiet
+PIP := quiet=; test -t 1 || quiet=-qq; $(BIN)/python -m pip install --disable-pip-version-check $$quiet
 
 $(INSTALLED): pyproject.toml
 	@if ! test -x $(BIN)/python; then \

@@ -21,8 +21,7 @@ from .errors import (
     UnknownNameError,
 )
 from .spec import Spec
-
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 _LAZY = {
     "BACKBONES": "backbones",

@@ -81,6 +81,10 @@ class Registry(Generic[T]):
     def __repr__(self) -> str:
         return f"<Registry of {self.kind}s: {', '.join(self)}>"
 
+    def is_builtin(self, name: str) -> bool:
+        """Whether occmask itself ships the component."""
+        return name in self._builtin
+
     @property
     def plugins(self) -> Mapping[str, EntryPoint]:
         """Entry points of installed plug-ins, by component name. Reads metadata, imports nothing."""

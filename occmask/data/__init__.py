@@ -14,20 +14,17 @@ OCCLUDERS: Registry[Occluder] = Registry(
     "occluder",
     "occmask.occluders",
     {
-        name: f"occmask.data.drawings:{factory}"
-        for name, factory in {
-            "book": "Book",
-            "cup": "Cup",
-            "eyeglasses": "Eyeglasses",
-            "hand": "Hand",
-            "mouth_mask": "MouthMask",
-            "phone": "Phone",
-            "rectangle": "Rectangle",
-            "scarf": "Scarf",
-            "sunglasses": "Sunglasses",
-        }.items()
-    }
-    | {"pictures": "occmask.data.pictures:Pictures"},
+        "book": "occmask.data.held_objects:Book",
+        "cup": "occmask.data.held_objects:Cup",
+        "eyeglasses": "occmask.data.eyewear:Eyeglasses",
+        "hand": "occmask.data.held_objects:Hand",
+        "mouth_mask": "occmask.data.face_covers:MouthMask",
+        "phone": "occmask.data.held_objects:Phone",
+        "pictures": "occmask.data.pictures:Pictures",
+        "rectangle": "occmask.data.rectangle:Rectangle",
+        "scarf": "occmask.data.face_covers:Scarf",
+        "sunglasses": "occmask.data.eyewear:Sunglasses",
+    },
 )
 
 DATASETS: Registry[FaceSet] = Registry(

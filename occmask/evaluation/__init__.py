@@ -13,6 +13,7 @@ PROTOCOLS: Registry[Callable[..., Any]] = Registry(
     {
         "identification": "occmask.evaluation.protocols:Identification",
         "verification": "occmask.evaluation.protocols:Verification",
+        "occlusion": "occmask.evaluation.occlusion:OcclusionAccuracy",
     },
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from os import PathLike
@@ -43,7 +44,12 @@ def list_models(pattern: str = "*") -> list[str]:
 
     Reads plug-in metadata; imports no plug-in and no torch.
     """
-    return [name for name in MODELS if fnmatch(name, pattern)]
+    return sorted((name for name in MODELS if fnmatch(name, pattern)), key=_natural)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """r18 before r100."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def describe(kind: str, name: str) -> Description:

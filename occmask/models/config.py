@@ -110,7 +110,7 @@ def _owner(config: ModelConfig, option: str) -> list[str]:
     """The path of the one component that has this option."""
     settings = list(_SETTINGS)
     owners = []
-    for path, registry, spec in _components(config):
+    for path, registry, spec in components(config):
         options = _defaults(registry, spec.name)
         settings += options
         if option in options:
@@ -123,7 +123,7 @@ def _owner(config: ModelConfig, option: str) -> list[str]:
     return owners[0]
 
 
-def _components(config: ModelConfig) -> Iterator[tuple[list[str], Registry[Any], Spec]]:
+def components(config: ModelConfig) -> Iterator[tuple[list[str], Registry[Any], Spec]]:
     """Every component of the config with its path, nested ones after their owners."""
     waiting = [([name], getattr(config, name)) for name in ("backbone", "head", "embedding")]
     while waiting:

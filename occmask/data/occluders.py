@@ -1,0 +1,58 @@
+"""What an occluder is, and which of them models train on and are tested on."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from numpy.random import Generator
+
+from ..spec import Spec
+from .images import Pixels
+from .textures import TEST_TEXTURES, TRAIN_TEXTURES
+
+
+class Worn(NamedTuple):
+    """Where an occluder naturally sits on an aligned face, as fractions of the image."""
+
+    x: float  # its centre, of the image's width
+    y: float  # its centre, of the image's height
+    width: float  # of the image's width
+    jitter: float = 0.02  # standard deviation of the centre, of the image's width
+    stretch: float = 0.06  # largest change of the width, as a share of it
+
+
+@runtime_checkable
+class Occluder(Protocol):
+    """An object built as `factory(**options)` that draws something to put before a face."""
+
+    worn: Worn
+
+    def draw(self, rng: Generator, width: int) -> Pixels:
+        """RGBA pixels (h, width, 4) at the asked width; alpha / 255 is the share of the pixel that it hides."""
+        ...
+
+
+@runtime_checkable
+class RectangularOccluder(Occluder, Protocol):
+    """An occluder that can also fill a rectangle of any size, which area-controlled placement needs."""
+
+    def fill(self, rng: Generator, height: int, width: int) -> Pixels:
+        """RGBA pixels (height, width, 4), opaque everywhere."""
+        ...
+
+
+# One entry a texture: drawing an entry at random makes rectangles as frequent as their textures are many.
+TRAIN_OCCLUDERS: tuple[Spec, ...] = (
+    *(Spec("rectangle", textures=(name,)) for name in TRAIN_TEXTURES),
+    Spec("eyeglasses"),
+    Spec("phone"),
+    Spec("book"),
+)
+TEST_OCCLUDERS: tuple[Spec, ...] = (
+    *(Spec("rectangle", textures=(name,)) for name in TEST_TEXTURES),
+    Spec("sunglasses"),
+    Spec("mouth_mask"),
+    Spec("scarf"),
+    Spec("hand"),
+    Spec("cup"),
+)

@@ -1,0 +1,209 @@
+"""The training loop: an endless stream of faces, steps, a bar, a log, and checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from ..data.faces import FaceSet
+from ..data.occlude import Occlusions, Placement
+from ..data.occluders import TRAIN_OCCLUDERS
+from ..data.stream import FaceStream, collate
+from ..errors import CheckpointError, OptionError, TrainingError
+from ..margins.loss import MarginLoss
+from ..models.face import FaceModel
+from ..shapes import FaceBatch
+from ..spec import Spec
+from .checkpoint import resume_checkpoint, save_checkpoint
+from .log import append_log, cut_log
+from .optimisation import build_optimiser, set_learning_rate
+from .recipe import Recipe
+from .step import StepResult, prepare, training_step
+
+
+class TrainingSummary(NamedTuple):
+    """How a run ended; losses and accuracy are those of its last logged interval."""
+
+    steps: int
+    seconds: float  # of this process, not of the runs it resumed
+    loss: float
+    accuracy: float
+    checkpoint: Path | None
+
+
+def train(
+    model: FaceModel,
+    loss: MarginLoss,
+    faces: FaceSet,
+    recipe: Recipe,
+    *,
+    occluders: Sequence[Spec | str] = TRAIN_OCCLUDERS,
+    placement: Placement | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    device: str = "cpu",
+    workers: int = 0,
+    progress: bool = True,
+) -> TrainingSummary:
+    """Train `model` and `loss` in place, in evaluation mode afterwards.
+
+    `occluders` cover the share of the faces that the recipe asks for, where `placement` puts them (None: FROM's random
+    placement).  `out`: a folder for `last.safetensors` (replaced atomically every `recipe.checkpoint_every` steps and at the end)
+    and `log.jsonl`; None keeps nothing.  `resume`: go on from `out/last.safetensors`; on a CPU the weights end bit
+    for bit as without the interruption.  Raises `TrainingError`, `OptionError`, `CheckpointError` or `DataError`.
+    """
+    folder = Path(out) if out is not None else None
+    _check(model, loss, faces, recipe)
+    where = _device(device)
+    model.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    loss.to(where)
+    torch.manual_seed(recipe.seed)
+    prepare(model, recipe)
+    optimiser = build_optimiser(
+        recipe.optimiser,
+        model,
+        loss,
+        head_learning_rate=recipe.head_learning_rate,
+        weight_decay=recipe.weight_decay,
+    )
+    done, total = 0, recipe.num_steps(len(faces))
+    if folder is not None:
+        done = _open_folder(folder, model, loss, optimiser, recipe, resume=resume)
+    stream = FaceStream(
+        faces,
+        seed=recipe.seed,
+        length=total * recipe.batch_size,
+        occlusion=Occlusions(occluders, placement, share=1 - recipe.clean_share) if recipe.clean_share < 1 else None,
+        flip=recipe.flip,
+        jitter=recipe.jitter,
+        shift=recipe.shift,
+    )
+    batches = _batches(stream, recipe, first=done, workers=workers)
+    bar = tqdm(total=total, initial=done, desc=recipe.name, unit="step", disable=not progress, dynamic_ncols=True)
+    start, meter = time.perf_counter(), _Meter(loss, recipe)
+    for index, batch in zip(range(done, total), batches, strict=True):
+        set_learning_rate(optimiser, recipe.schedule, index=index, total=total, warm_up=recipe.warm_up)
+        batch = _move(batch, where)
+        result = training_step(model, loss, optimiser, batch, recipe, index=index)
+        entry = meter.read(result, batch, index=index, last=index + 1 == total)
+        bar.update()
+        if entry is not None:
+            bar.set_postfix(
+                loss=f"{entry['loss']:.2f}",
+                accuracy=f"{entry['accuracy']:.2f}",
+                images=f"{entry['images_per_second']:.0f}/s",
+            )
+            if folder is not None:
+                rate = optimiser.param_groups[0]["lr"]
+                append_log(folder / "log.jsonl", {"recipe": recipe.name, **entry, "learning_rate": rate})
+        if folder is not None and ((index + 1) % recipe.checkpoint_every == 0 or index + 1 == total):
+            save_checkpoint(_last(folder), model, loss, optimiser, recipe, steps_done=index + 1)
+    bar.close()
+    model.eval()
+    return TrainingSummary(
+        total, time.perf_counter() - start, meter.loss, meter.accuracy, _last(folder) if folder else None
+    )
+
+
+class _Meter:
+    """Means since the last logged step; the accuracy is that of the logged step's batch."""
+
+    def __init__(self, margin: MarginLoss, recipe: Recipe):
+        self.margin, self.recipe = margin, recipe
+        self.loss = self.accuracy = float("nan")
+        self._restart()
+
+    def _restart(self) -> None:
+        self.results: list[StepResult] = []
+        self.images, self.since = 0, time.perf_counter()
+
+    def read(self, result: StepResult, batch: FaceBatch, *, index: int, last: bool) -> dict[str, Any] | None:
+        self.results.append(result)
+        self.images += len(batch.label)
+        if (index + 1) % self.recipe.log_every and not last:
+            return None
+        count = len(self.results)
+        self.loss = sum(r.total for r in self.results) / count
+        self.accuracy = (self.margin.predict(result.embedding) == batch.label).float().mean().item()
+        entry = {
+            "step": index + 1,
+            "loss": self.loss,
+            "identity_loss": sum(r.identity for r in self.results) / count,
+            "occlusion_loss": sum(r.occlusion for r in self.results) / count,
+            "accuracy": self.accuracy,
+            "images_per_second": self.images / (time.perf_counter() - self.since),
+        }
+        self._restart()
+        return entry
+
+
+def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -> None:
+    if faces.num_people < 2:
+        raise TrainingError(f"training needs faces of at least 2 people, and this set has {faces.num_people}")
+    if loss.num_classes != faces.num_people:
+        raise OptionError(
+            f"the loss has {loss.num_classes} classes and the set {faces.num_people} people; "
+            f"build it with num_classes={faces.num_people}"
+        )
+    if loss.embedding_dim != model.embedding.width:
+        raise OptionError(f"the model embeds in {model.embedding.width} dimensions; build the loss with that embedding_dim")
+    if recipe.has_head and model.head is None:
+        raise OptionError(f"recipe {recipe.name!r} trains an occlusion head; build the model with one (head='from')")
+    if not recipe.has_head and model.head is not None:
+        raise OptionError(f"recipe {recipe.name!r} trains without an occlusion head; build the model with head=None")
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as e:
+        raise OptionError(f"device {name!r} cannot be used ({str(e).splitlines()[0]}); 'cpu' always works") from e
+    return device
+
+
+def _last(folder: Path) -> Path:
+    return folder / "last.safetensors"
+
+
+def _open_folder(
+    folder: Path, model: FaceModel, loss: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, *, resume: bool
+) -> int:
+    """How many steps are done already; refuses to write over a finished or interrupted run unasked."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise TrainingError(f"cannot make the folder {folder}: {e.strerror}; choose another one") from e
+    last, done = _last(folder), 0
+    if last.exists() and not resume:
+        raise CheckpointError(f"{last} exists already; resume it, or choose another folder")
+    if last.exists():
+        done = resume_checkpoint(last, model, loss, optimiser, recipe)
+    cut_log(folder / "log.jsonl", steps_done=done)
+    return done
+
+
+def _batches(stream: FaceStream, recipe: Recipe, *, first: int, workers: int) -> Iterator[FaceBatch]:
+    """Batches of the steps from `first` on; each depends on its position alone, so resuming repeats nothing."""
+    loader: DataLoader[FaceBatch] = DataLoader(
+        Subset(stream, range(first * recipe.batch_size, len(stream))),
+        batch_size=recipe.batch_size,
+        num_workers=workers,
+        collate_fn=collate,
+        # The loader draws a seed when it starts; from the global generator that would change the dropout.
+        generator=torch.Generator(),
+    )
+    return iter(loader)
+
+
+def _move(batch: FaceBatch, device: torch.device) -> FaceBatch:
+    """Image and label to the device; the truth stays on the CPU, where the labels are made."""
+    image = batch.image.to(device, memory_format=torch.channels_last)
+    return FaceBatch(image, batch.label.to(device), batch.truth)

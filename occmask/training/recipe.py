@@ -1,0 +1,132 @@
+"""Recipes: how each method is trained, as plain data.
+
+Defaults are those of the published training (Qiu et al.; a first stage on clean faces, a second one on top of it):
+SGD with momentum 0.9, weight decay 5e-4, batches of 512, 40 epochs, and steps of 0.1 in the learning rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from ..errors import OptionError, UnknownNameError, did_you_mean
+from ..spec import Spec
+from .optimisation import check_optimiser, check_schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Everything about a training run except the model, the loss and the faces."""
+
+    name: str
+    has_head: bool  # trains an occlusion head along with the recogniser
+    starts_from: str | None  # the recipe whose trunk, embedding and class weights it continues
+    clean_share: float  # of the faces that stay uncovered, in [0, 1]
+    freezes_trunk: bool = False  # the backbone keeps its weights and its BatchNorm statistics
+    epochs: float = 40.0
+    batch_size: int = 512
+    optimiser: Spec = Spec("sgd", learning_rate=0.1, momentum=0.9, nesterov=False)
+    head_learning_rate: float | None = None  # of the occlusion head; None: the optimiser's
+    weight_decay: float = 5e-4
+    schedule: Spec = Spec("step", at=(15 / 40, 30 / 40), factor=0.1)
+    warm_up: float = 0.0  # share of the steps in which the learning rate rises from zero
+    occlusion_weight: float = 1.0  # lambda: total = margin loss + lambda * prediction loss
+    clip_gradient: float | None = None  # largest norm of the whole gradient
+    flip: bool = True
+    jitter: float = 0.0  # largest change of the contrast, as a share
+    shift: int = 0  # largest move of the picture, in pixels
+    seed: int = 0
+    log_every: int = 10  # steps
+    checkpoint_every: int = 500  # steps
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "optimiser", check_optimiser(Spec.of(self.optimiser)))
+        object.__setattr__(self, "schedule", check_schedule(Spec.of(self.schedule)))
+        for option in ("epochs", "batch_size", "log_every", "checkpoint_every"):
+            self._require(option, lambda v: v > 0, "is positive")
+        for option in ("clean_share", "warm_up", "jitter"):
+            self._require(option, lambda v: 0 <= v <= 1, "lies in [0, 1]")
+        for option in ("weight_decay", "occlusion_weight", "shift", "seed"):
+            self._require(option, lambda v: v >= 0, "is zero or more")
+        for option in ("head_learning_rate", "clip_gradient"):
+            if getattr(self, option) is not None:
+                self._require(option, lambda v: v > 0, "is positive, or None")
+        if self.batch_size < 2:
+            raise OptionError(f"recipe {self.name!r}: batch_size is at least 2 (BatchNorm), not {self.batch_size!r}")
+
+    def _require(self, option: str, holds: Callable[[Any], bool], rule: str) -> None:
+        value = getattr(self, option)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not (number and holds(value)):
+            raise OptionError(f"recipe {self.name!r}: {option} {rule}, not {value!r}")
+
+    def num_steps(self, num_faces: int) -> int:
+        """Steps of the whole run: batches are cut from an endless stream, so no face is left out."""
+        return max(1, round(self.epochs * num_faces / self.batch_size))
+
+    def override(self, **changes: Any) -> Recipe:
+        """A changed copy; unknown settings are an `OptionError`."""
+        known = [field.name for field in fields(self)]
+        for key in changes:
+            if key not in known:
+                raise OptionError(
+                    f"a recipe has no setting {key!r}.{did_you_mean(key, known)} Settings: {', '.join(known)}"
+                )
+        return replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        plain = asdict(self)
+        return plain | {"optimiser": self.optimiser.to_dict(), "schedule": self.schedule.to_dict()}
+
+
+def baseline(**changes: Any) -> Recipe:
+    """The plain recogniser on clean faces, from scratch: the paper's first stage."""
+    recipe = Recipe(name="baseline", has_head=False, starts_from=None, clean_share=1.0)
+    return recipe.override(**changes)
+
+
+def augmented(**changes: Any) -> Recipe:
+    """The control: the baseline goes on with the same covered faces as FROM and no mask branch."""
+    recipe = Recipe(
+        name="augmented",
+        has_head=False,
+        starts_from="baseline",
+        clean_share=1 / 3,
+        optimiser=Spec("sgd", learning_rate=0.01, momentum=0.9, nesterov=False),
+        schedule=Spec("step", at=(10 / 40, 25 / 40), factor=0.1),
+    )
+    return recipe.override(**changes)
+
+
+def from_(**changes: Any) -> Recipe:
+    """FROM: the baseline's trunk and classifier go on with covered faces and the mask branch, all trained."""
+    return augmented().override(**{"name": "from", "has_head": True, **changes})
+
+
+def retrofit(**changes: Any) -> Recipe:
+    """Keep your recogniser, add an occlusion head: trunk frozen, head and embedding trained."""
+    return from_().override(**{"name": "retrofit", "freezes_trunk": True, **changes})
+
+
+def frozen(**changes: Any) -> Recipe:
+    """The control of `retrofit`: trunk frozen, the embedding trained on the same covered faces, no mask branch."""
+    return augmented().override(**{"name": "frozen", "freezes_trunk": True, **changes})
+
+
+RECIPES: dict[str, Callable[..., Recipe]] = {
+    "baseline": baseline,
+    "augmented": augmented,
+    "from": from_,
+    "retrofit": retrofit,
+    "frozen": frozen,
+}
+
+
+def recipe_named(name: str, **changes: Any) -> Recipe:
+    """The recipe of that name with some settings changed."""
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, RECIPES)
+    return RECIPES[name](**changes)
