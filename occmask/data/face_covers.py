@@ -64,7 +64,7 @@ class Scarf:
         sketch = Sketch()  # painted in light and shadow only; the wool gives the colour
         end, tail = rng.uniform(0.05, 0.5), rng.uniform(0.32, 0.42)
         length, lean = rng.uniform(1.15, 1.35), rng.uniform(-0.12, 0.12)
-        hang = np.array([(end, 0), (end + tail, 0), (end + tail + lean, length), (end + lean, length)])
+        hang = np.array([(end, 0.3), (end + tail, 0.3), (end + tail + lean, length), (end + lean, length)])
         for strand in np.linspace(0.02, tail - 0.02, 8):
             x = end + lean + strand
             sketch.fill(box(x - 0.016, length - 0.02, x + 0.016, length + rng.uniform(0.1, 0.16)), (200, 200, 200))

@@ -152,12 +152,15 @@ def read_all(
         except DataError as e:
             bad.append(Skipped(str(path), str(e).removeprefix(f"{shown(path)}: ")))
     if bad and unreadable == "refuse":
-        listed = "; ".join(f"{shown(source)}: {reason}" for source, reason in bad)
         raise DataError(
-            f"{len(bad)} of {len(good) + len(bad)} files under {where} cannot be used: {listed}. "
+            f"{len(bad)} of {len(good) + len(bad)} files under {where} cannot be used: {_listed(bad)}. "
             "Repair or remove them, or pass unreadable='skip' to leave them out"
         )
     return good, tuple(bad)
+
+
+def _listed(bad: Iterable[Skipped]) -> str:
+    return "; ".join(f"{shown(source)}: {reason}" for source, reason in bad)
 
 
 def folder(root: str | os.PathLike[str], *, expected: str) -> Path:
@@ -190,7 +193,7 @@ def set_of_files(
     )
     kept = [(person, path) for person, path in files if path in grey]
     if not kept:
-        raise DataError(f"no picture under {where} can be read; {len(skipped)} files were skipped")
+        raise DataError(f"no picture under {where} can be read; skipped: {_listed(skipped)}")
     people = tuple(dict.fromkeys(person for person, _ in kept))
     number = {person: label for label, person in enumerate(people)}
     return FaceSet(

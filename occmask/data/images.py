@@ -124,13 +124,13 @@ def _why_not_a_file(path: str | os.PathLike[str]) -> str | None:
 
 
 def _plain(picture: Image.Image) -> Image.Image:
+    if picture.mode in _SIXTEEN_BIT:
+        values = np.clip(np.asarray(picture).astype(np.int64), 0, 65535)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
     if picture.mode in _WITH_ALPHA or (picture.mode != "RGBA" and "transparency" in picture.info):
         return picture.convert("RGBA")
     if picture.mode in _DIRECT:
         return picture
-    if picture.mode in _SIXTEEN_BIT:
-        values = np.clip(np.asarray(picture).astype(np.int64), 0, 65535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
     if picture.mode == "F":
         raise ValueError("floating-point pixels have no fixed white; save it with 8 or 16 bits")
     return picture.convert("L" if picture.mode == "1" else "RGB")

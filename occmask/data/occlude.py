@@ -49,8 +49,8 @@ class Placement(Protocol):
 class RandomPlacement:
     """FROM's recipe: a random scale, and the centre on any pixel of the face, so that it may hang off it.
 
-    Scale 1 is a quarter of the face's width.  The occluder is made no larger than the face, as in the
-    published code, but it may be as large, so that a face can be covered wholly (FROM, section 4.1).
+    Scale 1 is a quarter of the face's width.  The occluder is squeezed to at most the size of the face,
+    as in FROM's published code; unlike there it may be just as large, so that a face can be covered wholly.
     """
 
     def __init__(self, scales: Sequence[float] = FROM_SCALES):

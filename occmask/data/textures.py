@@ -128,7 +128,8 @@ def wood(rng: Generator, n: int) -> Pixels:
     wave = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(4, 11) * rings) + 0.15 * smooth_noise(rng, n, 40)
     dark, light = rng.uniform(0.25, 0.7), rng.uniform(0.75, 1.0)
     brown = np.array([rng.uniform(170, 240), rng.uniform(110, 170), rng.uniform(50, 110)])
-    return np.clip((dark + (light - dark) * wave)[..., None] * brown, 0, 255).astype(np.uint8)
+    pixels: Pixels = np.clip((dark + (light - dark) * wave)[..., None] * brown, 0, 255).astype(np.uint8)
+    return pixels
 
 
 def knit(rng: Generator, n: int) -> Pixels:

@@ -25,7 +25,7 @@ class Combined:
     reward turning away, phi goes on as cos(theta) lowered to join, so that it always falls with theta (for m2 >= 0).
 
     Raises `OptionError` for values that are not finite numbers, m1 that is not positive, another `gradient`.
-    Source: Deng et al., "ArcFace" (CVPR 2019), section 2.2 (the combined form and its defaults).
+    Source: Deng et al., "ArcFace" (CVPR 2019), equation 4 for the combined form.
     """
 
     default_scale = 64.0
@@ -83,7 +83,7 @@ class ArcFace(Combined):
 
 
 class SphereFace(Combined):
-    """phi = cos(margin * theta).  Source: Liu et al., "SphereFace" (CVPR 2017), equation 7, on normalised features.
+    """phi = cos(margin * theta).  Source: Liu et al., "SphereFace" (CVPR 2017), on normalised features.
 
     `gradient` and `monotone` as in `Combined`.
     """

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import base64
 import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from ..evaluation.metrics import Estimate
 from .curves import curves_of, draw_curves, line_colour
 from .figures import FacePicture, draw_pair
-from .results import (
-    Results,
-    condition_name,
-    conditions_with,
-    confidence_of,
-    estimate,
-    method_name,
-    methods_of,
-    methods_with,
-)
+from .listings import interval, settings, tables
+from .results import Results, condition_name, confidence_of, estimate, method_name, methods_of
 from .style import STYLE
 from .summary import headline_condition, summarise
 from .words import credits_of, limits_of, method_notes
@@ -44,7 +33,7 @@ def write_report(
     The page draws its own curves from the results and shows each of the `pictures` as given and with the answer.
     Methods, conditions, metrics or pictures that are missing are left out.  The page needs no network and no script.
     """
-    sections = (_curves(results), _faces(results, pictures), _tables(results), _limits(results), _settings(results))
+    sections = (_curves(results), _faces(results, pictures), tables(results), _limits(results), settings(results))
     page = f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -89,11 +78,11 @@ def _tiles(results: Results) -> str:
             light, dark = (_css(line_colour(method, index, dark=dark)) for dark in (False, True))
             tiles.append(
                 f'<div class="tile" style="--light: {light}; --dark: {dark}"><span>{escape(method_name(method))}</span>'
-                f'<b>{100 * figure.value:.1f} %</b><span class="interval">{_interval(figure, 100)} %</span></div>'
+                f'<b>{100 * figure.value:.1f} %</b><span class="interval">{interval(figure, 100)} %</span></div>'
             )
     if not tiles or condition is None:
         return ""
-    note = f"Rank-1 at {condition_name(condition)}: share of faces named correctly, with the {confidence_of(results)} interval."
+    note = f"Rank-1 at {condition_name(condition)}: share of faces named correctly; {confidence_of(results)} intervals."
     return f'<div class="tiles">\n{"".join(tiles)}\n</div>\n<p class="note">{escape(note)}</p>\n'
 
 
@@ -130,7 +119,7 @@ def _faces(results: Results, pictures: Sequence[FacePicture]) -> str:
     if not pictures:
         return ""
     figures = "\n".join(
-        f'<figure><img src="{_data_uri(draw_pair(p, scale=2), jpeg=True)}" alt="{escape(_face_alt(p))}" loading="lazy" '
+        f'<figure><img src="{_data_uri(draw_pair(p, scale=2), jpeg=True)}" alt="{escape(_face_alt(p))}" '
         f'width="{2 * p.image.shape[1]}" height="{4 * p.image.shape[0] + 2}">'
         f"<figcaption>{escape(p.title)}<small>{escape(p.subtitle)}</small></figcaption></figure>"
         for p in pictures
@@ -142,8 +131,7 @@ def _faces(results: Results, pictures: Sequence[FacePicture]) -> str:
     return f"""<section>
 <h2>What the model believes is covered</h2>
 <p>Above, the face as the model got it. Below, its answer: a grid of {k} x {k} cells, each orange when the model is
-more than half sure that the cell is covered, and the stronger the surer. The pictures were chosen before the model
-was asked, so right and wrong answers stand side by side.</p>
+more than half sure that the cell is covered, and the stronger the surer. Right and wrong answers are shown alike.</p>
 <ul class="legend">
 <li><i class="sure"></i>believed covered, 50 % to 100 % sure</li>
 <li><i class="said"></i>the model's box</li>{true}
@@ -164,106 +152,14 @@ def _face_alt(picture: FacePicture) -> str:
     return f"A face{f' ({told})' if told else ''}, plain and with the answer: {answer}."
 
 
-def _tables(results: Results) -> str:
-    pairs = str(results.get("settings", {}).get("verification", "known people, unseen pictures"))
-    blocks = (
-        ("Rank-1, %", "Closed-set identification: who of the gallery is it?", "identification", "rank1", 100.0),
-        ("AUC, %", f"Verification of all pairs: is it the same person? ({pairs})", "verification", "auc", 100.0),
-        (
-            "TAR at FAR = 1e-2, %",
-            f"Genuine pairs accepted when 1 % of the impostors are ({pairs})",
-            "verification",
-            "tar",
-            100.0,
-        ),
-        (
-            "Where is it covered? Mean IoU",
-            "Predicted and true box: 1 is exact, 0 is no overlap. On clean faces: the share answered clean.",
-            "occlusion",
-            "iou",
-            1.0,
-        ),
-    )
-    tables = "".join(_table(results, *block) for block in blocks)
-    if not tables:
-        return ""
-    return f"""<section>
-<h2>All figures</h2>
-<p class="note">Small print: the {escape(confidence_of(results))} interval, from resampling people.</p>
-{tables}</section>
-"""
-
-
-def _table(results: Results, title: str, note: str, section: str, metric: str, unit: float) -> str:
-    methods = methods_with(results, section, metric)
-    if not methods:
-        return ""
-    heads = "".join(f'<th scope="col">{escape(method_name(m))}</th>' for m in methods)
-    rows = "\n".join(
-        f'<tr><th scope="row">{escape(condition_name(c))}</th>'
-        + "".join(_cell(estimate(results, m, section, c, metric), unit) for m in methods)
-        + "</tr>"
-        for c in conditions_with(results, section, metric, methods)
-    )
-    return f"""<h3>{escape(title)}</h3>
-<p class="note">{escape(note)}</p>
-<div class="scroll" role="region" aria-label="{escape(title)}" tabindex="0"><table>
-<thead><tr><th scope="col">faces</th>{heads}</tr></thead>
-<tbody>
-{rows}
-</tbody></table></div>
-"""
-
-
-def _cell(figure: Estimate | None, unit: float) -> str:
-    if figure is None:
-        return "<td>-</td>"
-    value = f"{figure.value * unit:.1f}" if unit == 100 else f"{figure.value * unit:.2f}"
-    return f'<td>{value}<span class="interval">{_interval(figure, unit)}</span></td>'
-
-
 def _limits(results: Results) -> str:
     items = "\n".join(f"<li>{escape(text)}</li>" for text in limits_of(results))
     return f"<section>\n<h2>What these figures show, and what they do not</h2>\n<ul>\n{items}\n</ul>\n</section>\n"
 
 
-def _settings(results: Results) -> str:
-    parts = []
-    for key, name in (("settings", "Settings"), ("environment", "Environment"), ("seconds", "Seconds")):
-        values = results.get(key)
-        if isinstance(values, Mapping) and values:
-            rows = "\n".join(f"<dt>{escape(_readable(k))}</dt><dd>{escape(v)}</dd>" for k, v in _flattened(values))
-            parts.append(
-                f"<details{' open' if key == 'settings' else ''}><summary>{name}</summary>\n<dl>\n{rows}\n</dl></details>\n"
-            )
-    return f"<section>\n<h2>How it was made</h2>\n{''.join(parts)}</section>\n" if parts else ""
-
-
 def _foot(results: Results) -> str:
     paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in credits_of(results))
     return f"<footer>\n<h2>Credits and care</h2>\n{paragraphs}\n</footer>"
-
-
-def _flattened(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            rows += _flattened(value, f"{prefix}{key}, ")
-        elif isinstance(value, float):
-            rows.append((f"{prefix}{key}", f"{value:.6g}"))
-        else:
-            plain = value if isinstance(value, str) else json.dumps(value, default=str)
-            rows.append((f"{prefix}{key}", plain))
-    return rows
-
-
-def _readable(key: str) -> str:
-    return key.replace("_", " ")
-
-
-def _interval(figure: Estimate, unit: float) -> str:
-    digits = 1 if unit == 100 else 2
-    return f"{figure.low * unit:.{digits}f}&ndash;{figure.high * unit:.{digits}f}"
 
 
 def _css(colour: tuple[int, int, int]) -> str:

@@ -32,29 +32,50 @@ a { color: var(--link); }
 .note { font-size: 0.92rem; }
 .lead { font-size: clamp(1.05rem, 2.6vw, 1.2rem); line-height: 1.5; max-width: 48rem; margin: 1rem 0 0; }
 .lead + .lead { margin-top: 0.6rem; }
-.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 0.75rem; margin: 1.75rem 0 0; }
+.tiles {
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: 0.75rem; margin:
+  1.75rem 0 0;
+}
 .tile { background: var(--card); border-radius: 0.6rem; padding: 0.8rem 1rem; border-top: 4px solid var(--light); }
-.tile b { display: block; font-size: 1.8rem; line-height: 1.2; font-variant-numeric: tabular-nums; letter-spacing: -0.02em; }
+.tile b {
+  display: block; font-size: 1.8rem; line-height: 1.2; font-variant-numeric: tabular-nums; letter-
+  spacing: -0.02em;
+}
 .tile span { display: block; font-size: 0.9rem; }
 @media (prefers-color-scheme: dark) { .tile { border-top-color: var(--dark); } }
 figure { margin: 1rem 0 0; }
 .chart img { display: block; width: 100%; height: auto; border-radius: 0.4rem; }
 figcaption { margin-top: 0.5rem; line-height: 1.35; }
-.faces { display: grid; grid-template-columns: repeat(auto-fill, minmax(6.2rem, 1fr)); gap: 1.25rem 0.75rem; margin-top: 1.25rem; }
-@media (min-width: 48rem) { .faces { grid-template-columns: repeat(auto-fill, minmax(8.6rem, 1fr)); gap: 1.75rem 1.1rem; } }
+.faces {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(6.2rem, 1fr)); gap: 1.25rem 0.75rem;
+  margin-top: 1.25rem;
+}
+@media (min-width: 48rem) {
+  .faces {
+    grid-template-columns: repeat(auto-fill, minmax(8.6rem, 1fr)); gap: 1.75rem 1.1rem; }
+  }
 .faces figure { margin: 0; }
 .faces img { display: block; width: 100%; height: auto; border-radius: 0.3rem; }
 .faces figcaption { font-size: 0.88rem; }
 .faces small { display: block; font-size: 0.82rem; }
-.legend { display: flex; flex-wrap: wrap; gap: 0.4rem 1.4rem; list-style: none; padding: 0; margin: 0.9rem 0 0; font-size: 0.92rem; }
-.legend i { display: inline-block; width: 1.6rem; height: 0.95rem; margin-right: 0.5rem; vertical-align: -0.1rem; border-radius: 2px; }
+.legend {
+  display: flex; flex-wrap: wrap; gap: 0.4rem 1.4rem; list-style: none; padding: 0; margin: 0.9rem 0
+  0; font-size: 0.92rem;
+}
+.legend i {
+  display: inline-block; width: 1.6rem; height: 0.95rem; margin-right: 0.5rem; vertical-align:
+  -0.1rem; border-radius: 2px;
+}
 .legend .sure { background: linear-gradient(90deg, rgb(255 122 0 / 0.28), rgb(255 122 0 / 0.8)); }
 .legend .said { border: 1px solid var(--orange); }
 .legend .true { border: 3px solid var(--teal); }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 0.5rem; max-width: max-content; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.4rem 0.9rem; text-align: right; vertical-align: top; white-space: nowrap; line-height: 1.25; }
-thead th { white-space: normal; font-weight: 600; font-size: 0.9rem; vertical-align: bottom; border-bottom: 2px solid var(--line); }
+thead th {
+  white-space: normal; font-weight: 600; font-size: 0.9rem; vertical-align: bottom; border-bottom: 2px
+  solid var(--line);
+}
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 th:first-child { text-align: left; font-weight: 500; position: sticky; left: 0; background: var(--paper); }
 .interval { display: block; font-size: 0.78rem; }

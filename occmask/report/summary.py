@@ -105,7 +105,10 @@ def _answer(results: Results, method: str, condition: str) -> str | None:
     clean = estimate(results, method, "occlusion", "clean", "iou")
     if iou is None:
         return None
-    told = f"Asked what is covered, {_PHRASES[method]} overlaps the true box with a mean IoU of {iou.value:.2f} at {condition_name(condition)}"
+    told = (
+        f"Asked what is covered, {_PHRASES[method]} answers with a box whose mean IoU with the true one is "
+        f"{iou.value:.2f} at {condition_name(condition)}"
+    )
     return f"{told}, and calls {100 * clean.value:.1f} % of the clean faces clean." if clean else f"{told}."
 
 

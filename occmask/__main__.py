@@ -1,0 +1,5 @@
+"""`python -m occmask`."""
+
+from .cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,46 @@
+"""`occmask show`: one model or component."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from ..models import build, describe
+from ..models.builder import KINDS
+from .settings import read_changes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="a model such as from_r50, or a component with --kind")
+    parser.add_argument("--kind", default="model", choices=list(KINDS), help="what it is (default: %(default)s)")
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="NAME=VALUE", help="override")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    description = describe(arguments.kind, arguments.name)
+    if arguments.kind != "model":
+        options = {name: _plain(value) for name, value in description.options.items()}
+        shown = {"kind": description.kind, "name": description.name, "summary": description.summary, "options": options}
+        print(json.dumps(shown) if arguments.json else description)
+        return
+    model = build(arguments.name, **read_changes(arguments.changes))
+    parameters = {part: sum(p.numel() for p in module.parameters()) for part, module in model.named_children()}
+    config = model.config.to_dict()
+    if arguments.json:
+        shown = {"name": arguments.name, "summary": description.summary, "config": config, "parameters": parameters}
+        print(json.dumps(shown))
+        return
+    print(f"{arguments.name}: {description.summary}")
+    for name, value in config.items():
+        print(f"  {name:<10}  {json.dumps(value)}")
+    print("parameters")
+    for part, count in parameters.items():
+        print(f"  {part:<10}  {count / 1e6:8.3f} M")
+    print(f"  {'together':<10}  {sum(parameters.values()) / 1e6:8.3f} M")
+
+
+def _plain(value: object) -> object:
+    return value if isinstance(value, (str, int, float, bool, type(None), list, tuple)) else str(value)
+
+

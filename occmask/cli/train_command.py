@@ -1,0 +1,71 @@
+"""`occmask train`: one recipe on a folder of faces."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+
+from ..data.folder import load_folder
+from ..errors import OptionError
+from ..margins import build_loss
+from ..models import build, load_weights
+from ..spec import Spec
+from ..training import RECIPES, recipe_named, train
+from .settings import read_changes
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("faces", help="a folder of identity/image: aligned faces, one folder a person")
+    parser.add_argument("--out", type=Path, required=True, help="folder for last.safetensors and log.jsonl")
+    parser.add_argument("--recipe", default="from", choices=list(RECIPES), help="(default: %(default)s)")
+    parser.add_argument("--model", default="from_r50", help="(default: %(default)s)")
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="NAME=VALUE", help="model override")
+    parser.add_argument("--margin", default="cosface", help="margin loss (default: %(default)s)")
+    parser.add_argument(
+        "--recipe-set", dest="recipe_changes", action="append", default=[], metavar="NAME=VALUE", help="recipe override"
+    )
+    parser.add_argument("--start", help="weights of the baseline: its trunk, embedding and classifier are continued")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
+    parser.add_argument("--unreadable", default="refuse", choices=["refuse", "skip"], help="(default: %(default)s)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=0, help="processes that read faces (default: %(default)s)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    recipe = recipe_named(arguments.recipe, **read_changes(arguments.recipe_changes))
+    if recipe.starts_from is not None and arguments.start is None and not arguments.resume:
+        raise OptionError(
+            f"recipe {recipe.name!r} continues a {recipe.starts_from}: train that first (--recipe {recipe.starts_from}) "
+            "and pass its last.safetensors as --start"
+        )
+    torch.manual_seed(recipe.seed)
+    changes = read_changes(arguments.changes)
+    model = build(arguments.model, **(changes if recipe.has_head else {**changes, "head": None}))
+    faces = load_folder(arguments.faces, image_size=model.config.image_size, unreadable=arguments.unreadable)
+    for skipped in faces.skipped:
+        print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)
+    loss = build_loss(
+        Spec(arguments.margin), embedding_dim=model.embedding.width, num_classes=max(2, faces.num_people)
+    )
+    if arguments.start is not None:
+        report = load_weights(model, arguments.start, loss=loss, only=("backbone", "embedding"))
+        print(f"{len(report.loaded)} tensors from {arguments.start}; {len(report.missing)} start fresh", file=sys.stderr)
+    summary = train(
+        model,
+        loss,
+        faces,
+        recipe,
+        out=arguments.out,
+        resume=arguments.resume,
+        device=arguments.device,
+        workers=arguments.workers,
+        progress=not arguments.quiet,
+    )
+    print(
+        f"{recipe.name}: {summary.steps} steps in {summary.seconds:.0f} s, loss {summary.loss:.3f}, "
+        f"accuracy {summary.accuracy:.3f}; weights in {summary.checkpoint}"
+    )

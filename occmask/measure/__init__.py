@@ -1,0 +1,15 @@
+"""Measuring: models, data and protocols brought together."""
+
+from __future__ import annotations
+
+from .conditions import Scores, answers, embedder, plain, probes_by_condition, score_known_people, score_unseen_people
+
+__all__ = [
+    "Scores",
+    "answers",
+    "embedder",
+    "plain",
+    "probes_by_condition",
+    "score_known_people",
+    "score_unseen_people",
+]

@@ -1,0 +1,91 @@
+"""A model under every test condition: identification, verification, and what it believes is covered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..data.conditions import CONDITIONS, Probes, cover_probes
+from ..data.faces import FaceSet
+from ..data.images import to_tensor
+from ..evaluation.embed import embed
+from ..evaluation.metrics import Estimate
+from ..evaluation.occlusion import OcclusionAccuracy
+from ..evaluation.protocols import Identification, Verification
+from ..models.face import FaceModel
+from ..shapes import OcclusionAnswer
+
+PROBE_SEED = 7  # one fixed set of covered probes for every method, seed and fold
+
+
+class Scores(NamedTuple):
+    """One model under every condition."""
+
+    identification: dict[str, dict[str, Estimate]]  # condition -> rank1
+    verification: dict[str, dict[str, Estimate]]  # condition -> auc, tar
+    occlusion: dict[str, dict[str, Estimate]]  # condition -> iou; empty without a head
+    correct: dict[str, NDArray[np.bool_]]  # condition -> (probes,) named correctly
+
+
+def probes_by_condition(faces: FaceSet, *, names: Sequence[str] = CONDITIONS) -> dict[str, Probes]:
+    """The faces clean, by covered area and by occluder, the same for everybody."""
+    images = faces.images()
+    return {name: cover_probes(images, name, seed=PROBE_SEED, grey=faces.grey) for name in names}
+
+
+def embedder(model: FaceModel) -> Callable[[Tensor], Tensor]:
+    """Images -> embeddings as the model gives them in use: masked, without the predictor."""
+    return lambda images: model(images).embedding
+
+
+def answers(model: FaceModel, images: NDArray[np.uint8], *, batch_size: int = 100) -> OcclusionAnswer:
+    """What the model believes is covered in pictures (N, H, W, 3)."""
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(images), batch_size):
+            batch = to_tensor(images[start : start + batch_size])
+            found.append(model.occlusion_answer(model(batch, occlusion=True)))
+    return OcclusionAnswer(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def score_known_people(
+    model: FaceModel, gallery: FaceSet, probes: FaceSet, conditions: Mapping[str, Probes], *, far: float
+) -> Scores:
+    """Known people, unseen pictures: identify each probe, and verify all pairs of gallery pictures and probes."""
+    known = embed(embedder(model), to_tensor(gallery.images()))
+    scores = Scores({}, {}, {}, {})
+    for name, condition in conditions.items():
+        unseen = embed(embedder(model), to_tensor(condition.images))
+        named = Identification()(known, gallery.labels, unseen, probes.labels)
+        verified = Verification(fars=(far,))(known, gallery.labels, unseen, probes.labels)
+        scores.identification[name] = {"rank1": named.rank1}
+        scores.verification[name] = {"auc": verified.auc, "tar": verified.tar[far]}
+        scores.correct[name] = named.correct
+        if model.head is not None:
+            predicted = answers(model, condition.images).box.numpy()
+            scores.occlusion[name] = {"iou": OcclusionAccuracy()(predicted, condition.box, probes.labels).iou}
+    return scores
+
+
+def score_unseen_people(
+    model: FaceModel, faces: FaceSet, conditions: Mapping[str, Probes], *, far: float
+) -> dict[str, dict[str, Estimate]]:
+    """Subject-disjoint verification: all pairs of a clean and a covered picture, except of one photograph."""
+    clean = embed(embedder(model), to_tensor(faces.images()))
+    same_photograph = np.eye(len(faces), dtype=bool)
+    scores = {}
+    for name, condition in conditions.items():
+        covered = embed(embedder(model), to_tensor(condition.images))
+        found = Verification(fars=(far,))(clean, faces.labels, covered, faces.labels, excluded=same_photograph)
+        scores[name] = {"auc": found.auc, "tar": found.tar[far]}
+    return scores
+
+
+def plain(estimate: Estimate) -> dict[str, Any]:
+    """For JSON."""
+    return {"value": float(estimate.value), "low": float(estimate.low), "high": float(estimate.high)}
