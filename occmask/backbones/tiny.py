@@ -12,6 +12,4 @@ class Tiny(ResidualTrunk):
     """
 
     def __init__(self, image_size: tuple[int, int]):
-        super().__init__(
-            image_size, blocks=(1, 1, 1, 1), widths=(16, 16, 32, 64, 128), strides=(2, 1, 2, 2, 2)
-        )
+        super().__init__(image_size, blocks=(1, 1, 1, 1), widths=(16, 16, 32, 64, 128), strides=(2, 1, 2, 2, 2))

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    found = {
+    found: dict[str, Any] = {
         "occmask": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -97,5 +97,3 @@ def _line(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {entry}" for name, entry in value.items()) or "none"
     return ", ".join(value) if isinstance(value, list) else str(value)
-
-

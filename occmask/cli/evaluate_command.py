@@ -20,7 +20,9 @@ from ..version import __version__
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="a file of occmask.save_weights or a training checkpoint")
     parser.add_argument("faces", help="a folder of identity/image, or 'orl' for the demo's faces")
-    parser.add_argument("--gallery", type=int, default=5, help="pictures of each person to enrol (default: %(default)s)")
+    parser.add_argument(
+        "--gallery", type=int, default=5, help="pictures of each person to enrol (default: %(default)s)"
+    )
     parser.add_argument("--conditions", nargs="+", default=list(CONDITIONS), choices=CONDITIONS, metavar="CONDITION")
     parser.add_argument("--far", type=float, default=1e-2, help="false accept rate of the TAR (default: %(default)s)")
     parser.add_argument("--unreadable", default="refuse", choices=["refuse", "skip"], help="(default: %(default)s)")

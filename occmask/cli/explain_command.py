@@ -25,7 +25,9 @@ def run(arguments: argparse.Namespace) -> None:
     out = check_output(arguments.out)
     model = load_model(arguments.weights)
     if model.head is None:
-        raise OptionError(f"{arguments.weights} holds a model without an occlusion head; explain needs one, such as FROM")
+        raise OptionError(
+            f"{arguments.weights} holds a model without an occlusion head; explain needs one, such as FROM"
+        )
     image = fit(read_picture(arguments.face), model.config.image_size)
     answer = answers(model, image[None])
     cells, box, covered = answer.cells[0].numpy(), answer.box[0].numpy(), answer.covered[0].item()

@@ -42,5 +42,3 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _plain(value: object) -> object:
     return value if isinstance(value, (str, int, float, bool, type(None), list, tuple)) else str(value)
-
-

@@ -22,7 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for last.safetensors and log.jsonl")
     parser.add_argument("--recipe", default="from", choices=list(RECIPES), help="(default: %(default)s)")
     parser.add_argument("--model", default="from_r50", help="(default: %(default)s)")
-    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="NAME=VALUE", help="model override")
+    parser.add_argument(
+        "--set", dest="changes", action="append", default=[], metavar="NAME=VALUE", help="model override"
+    )
     parser.add_argument("--margin", default="cosface", help="margin loss (default: %(default)s)")
     parser.add_argument(
         "--recipe-set", dest="recipe_changes", action="append", default=[], metavar="NAME=VALUE", help="recipe override"
@@ -30,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", help="weights of the baseline: its trunk, embedding and classifier are continued")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
     parser.add_argument("--unreadable", default="refuse", choices=["refuse", "skip"], help="(default: %(default)s)")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(default: %(default)s)")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(default: %(default)s)"
+    )
     parser.add_argument("--workers", type=int, default=0, help="processes that read faces (default: %(default)s)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
@@ -39,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     recipe = recipe_named(arguments.recipe, **read_changes(arguments.recipe_changes))
     if recipe.starts_from is not None and arguments.start is None and not arguments.resume:
         raise OptionError(
-            f"recipe {recipe.name!r} continues a {recipe.starts_from}: train that first (--recipe {recipe.starts_from}) "
+            f"recipe {recipe.name!r} continues a {recipe.starts_from}: train that (--recipe {recipe.starts_from}) "
             "and pass its last.safetensors as --start"
         )
     torch.manual_seed(recipe.seed)
@@ -48,12 +52,12 @@ def run(arguments: argparse.Namespace) -> None:
     faces = load_folder(arguments.faces, image_size=model.config.image_size, unreadable=arguments.unreadable)
     for skipped in faces.skipped:
         print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)
-    loss = build_loss(
-        Spec(arguments.margin), embedding_dim=model.embedding.width, num_classes=max(2, faces.num_people)
-    )
+    loss = build_loss(Spec(arguments.margin), embedding_dim=model.embedding.width, num_classes=max(2, faces.num_people))
     if arguments.start is not None:
         report = load_weights(model, arguments.start, loss=loss, only=("backbone", "embedding"))
-        print(f"{len(report.loaded)} tensors from {arguments.start}; {len(report.missing)} start fresh", file=sys.stderr)
+        print(
+            f"{len(report.loaded)} tensors from {arguments.start}; {len(report.missing)} start fresh", file=sys.stderr
+        )
     summary = train(
         model,
         loss,

@@ -64,10 +64,10 @@ def fit(picture: Image.Image, image_size: tuple[int, int]) -> Pixels:
     picture = picture.convert("RGB")
     if picture.size != (width, height):
         scale = max(width / picture.width, height / picture.height)
-        left = (picture.width - width / scale) / 2
-        top = (picture.height - height / scale) / 2
-        # the far edges are clamped because (w - W/s)/2 + W/s may exceed w by one rounding error
-        box = (left, top, min(left + width / scale, picture.width), min(top + height / scale, picture.height))
+        # at most the picture: width / (width / picture.width) may exceed it by a rounding error
+        part_width, part_height = min(width / scale, picture.width), min(height / scale, picture.height)
+        left, top = (picture.width - part_width) / 2, (picture.height - part_height) / 2
+        box = (left, top, min(left + part_width, picture.width), min(top + part_height, picture.height))
         picture = picture.resize((width, height), Image.Resampling.BILINEAR, box=box)
     return np.array(picture)
 

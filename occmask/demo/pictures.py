@@ -18,8 +18,10 @@ _PROBES = (12, 31, 57, 78, 101, 119, 136, 152, 171, 188, 66, 93)
 _SHOWN = (*CONDITIONS, "clean")
 
 
-def choose_pictures(methods: Mapping[str, Method], probes: FaceSet, conditions: Mapping[str, Probes]) -> list[FacePicture]:
-    """One face a condition (and a second clean one) with the answer of FROM, or of `retrofit` where FROM was not run."""
+def choose_pictures(
+    methods: Mapping[str, Method], probes: FaceSet, conditions: Mapping[str, Probes]
+) -> list[FacePicture]:
+    """One face a condition (and a second clean one) with the answer of FROM, or of `retrofit` for want of it."""
     method = methods.get("from") or methods.get("retrofit")
     if method is None:
         return []

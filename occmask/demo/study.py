@@ -52,9 +52,7 @@ def run_demo(settings: DemoSettings) -> str:
     runs: list[dict[str, Scores]] = []
     first: dict[str, Method] = {}
     for seed in range(settings.seeds):
-        methods = train_methods(
-            gallery, settings.recipes, seed=seed, steps=settings.steps, progress=settings.progress
-        )
+        methods = train_methods(gallery, settings.recipes, seed=seed, steps=settings.steps, progress=settings.progress)
         first = first or methods
         runs.append({n: score_known_people(m.model, gallery, probes, conditions, far=FAR) for n, m in methods.items()})
         for name, method in methods.items():
@@ -183,9 +181,13 @@ def _environment() -> dict[str, Any]:
 def _limits(settings: DemoSettings) -> list[str]:
     limits = []
     if settings.seeds == 1:
-        limits.append("One training run a method: another seed moves every figure by a few points (--seeds repeats it).")
+        limits.append(
+            "One training run a method: another seed moves every figure by a few points (--seeds repeats it)."
+        )
     if not settings.folds:
         limits.append("Verification is of known people in unseen pictures; --folds adds people whom nobody trained on.")
     if settings.steps is not None:
-        limits.append(f"Every recipe was cut to {settings.steps} steps: the figures show that it runs and nothing else.")
+        limits.append(
+            f"Every recipe was cut to {settings.steps} steps: the figures show that it runs and nothing else."
+        )
     return limits

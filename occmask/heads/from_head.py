@@ -56,7 +56,9 @@ class FromHead(nn.Module):
     def loss(self, occlusion: Occlusion, truth: OcclusionTruth) -> Tensor:  # scalar
         """The pattern predictor's loss; the paper's L_pred."""
         if occlusion.pattern is None:
-            raise ShapeError("the head's loss needs the pattern: call the model in training mode or with occlusion=True")
+            raise ShapeError(
+                "the head's loss needs the pattern: call the model in training mode or with occlusion=True"
+            )
         return self.pattern_predictor.loss(occlusion.pattern, truth)
 
     def answer(self, pattern: Tensor) -> OcclusionAnswer:

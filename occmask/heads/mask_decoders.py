@@ -6,8 +6,6 @@ ablations (2-D, fully connected, and no pyramid).
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 from torch import nn
 
 from ..errors import OptionError
@@ -15,29 +13,21 @@ from ..initialise import xavier_initialise
 from ..shapes import FaceShapes, FeatureShape
 
 
-def _halvings(decoder: str, source: FeatureShape, top: FeatureShape) -> int:
-    """How many stride-2 convolutions lead from the source's size to the top map's."""
-    height, width, steps = source.height, source.width, 0
-    while height > top.height or width > top.width:
-        height, width, steps = -(-height // 2), -(-width // 2), steps + 1
-    if (height, width) != (top.height, top.width) or steps == 0:
+def _descend(decoder: str, source: FeatureShape, top: FeatureShape, channels: int) -> list[nn.Module]:
+    """From X3 to the size of X1: conv3x3/2, PReLU, BN, conv3x3/2."""
+    height, width = (-(-side // 4) for side in (source.height, source.width))
+    if (height, width) != (top.height, top.width):
         raise OptionError(
-            f"mask decoder {decoder!r} halves a {source.height}x{source.width} map down to the top map, and "
-            f"{top.height}x{top.width} is not among its halves; use a backbone whose last stages have stride 2"
+            f"mask decoder {decoder!r} halves the pyramid's {source.height}x{source.width} map twice, to "
+            f"{height}x{width}, and the top map is {top.height}x{top.width}; use a backbone whose last two stages have "
+            "stride 2, or mask_decoder='deep'"
         )
-    return steps
-
-
-def _descend(widths: list[int]) -> list[nn.Module]:
-    """conv3x3/2, PReLU, BN between each two widths, and a bare conv3x3/2 to the last."""
-    layers: list[nn.Module] = []
-    for channels_in, channels_out in pairwise(widths):
-        layers += [
-            nn.Conv2d(channels_in, channels_out, 3, 2, 1, bias=False),
-            nn.PReLU(channels_out),
-            nn.BatchNorm2d(channels_out),
-        ]
-    return layers[:-2]
+    return [
+        nn.Conv2d(source.channels, source.channels, 3, 2, 1, bias=False),
+        nn.PReLU(source.channels),
+        nn.BatchNorm2d(source.channels),
+        nn.Conv2d(source.channels, channels, 3, 2, 1, bias=False),
+    ]
 
 
 class FullMask(nn.Sequential):
@@ -47,8 +37,7 @@ class FullMask(nn.Sequential):
 
     def __init__(self, source: FeatureShape, shapes: FaceShapes):
         top = shapes.maps[-1]
-        steps = _halvings("full", source, top)
-        super().__init__(*_descend([source.channels] * steps + [top.channels]))
+        super().__init__(*_descend("full", source, top, top.channels))
         self.mask_shape: tuple[int, ...] = tuple(top)
         xavier_initialise(self)
 
@@ -60,9 +49,8 @@ class SpatialMask(nn.Sequential):
 
     def __init__(self, source: FeatureShape, shapes: FaceShapes):
         top = shapes.maps[-1]
-        steps = _halvings("spatial", source, top)
         super().__init__(
-            *_descend([source.channels] * steps + [top.channels]),
+            *_descend("spatial", source, top, top.channels),
             nn.PReLU(top.channels),
             nn.BatchNorm2d(top.channels),
             nn.Conv2d(top.channels, 1, 3, 1, 1, bias=False),
@@ -78,12 +66,11 @@ class VectorMask(nn.Sequential):
 
     def __init__(self, source: FeatureShape, shapes: FaceShapes, *, width: int = 64):
         top = shapes.maps[-1]
-        steps = _halvings("vector", source, top)
         if not isinstance(width, int) or width < 1:
             raise OptionError(f"mask decoder 'vector': width is a positive whole number, not {width!r}")
         elements = width * top.height * top.width
         super().__init__(
-            *_descend([source.channels] * steps + [width]),
+            *_descend("vector", source, top, width),
             nn.PReLU(width),
             nn.BatchNorm2d(width),
             nn.Flatten(),

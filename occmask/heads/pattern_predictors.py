@@ -6,11 +6,12 @@ choice), and regression of the box's two corners with a squared error.
 
 from __future__ import annotations
 
-from math import prod
+from math import inf, prod
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..errors import OptionError, ShapeError
@@ -19,10 +20,11 @@ from ..patterns import PatternGrid
 from ..shapes import FeatureShape, OcclusionAnswer, OcclusionTruth
 
 
-def _box_in_pixels(truth: OcclusionTruth, image: FeatureShape) -> np.ndarray:
+def _box_in_pixels(truth: OcclusionTruth, image: FeatureShape) -> NDArray[np.float64]:
     """(B, 4) whole pixels x0 y0 x1 y1. Rounding undoes the division by the image's size exactly."""
     sides = np.array([image.width, image.height, image.width, image.height])
-    return np.rint(truth.box.detach().cpu().double().numpy() * sides)
+    pixels: NDArray[np.float64] = np.rint(truth.box.detach().cpu().double().numpy() * sides)
+    return pixels
 
 
 def _check_dropout(predictor: str, dropout: float) -> None:
@@ -42,7 +44,9 @@ class PatternClassifier(nn.Sequential):
     """Class logits over the (K(K+1)/2)^2 + 1 patterns of `PatternGrid(k)`; class 0 is "nothing is covered".
 
     Trained with cross entropy against the pattern of best IoU with the true box (paper eq. for L_pred).
-    `k`: cells a side; `dropout`: probability in [0, 1).
+    `k`: cells a side; `dropout`: probability in [0, 1); `logit_gain`: initial weight of the last BatchNorm.  The
+    published 1 holds the logits so close together that among 226 classes no probability can rise above about a
+    tenth before the gain itself has grown, which takes longer than a short run lasts.
     """
 
     covering: Tensor  # (P, K * K) float: which cells each pattern covers
@@ -50,9 +54,17 @@ class PatternClassifier(nn.Sequential):
     boxes: Tensor  # (P, 4) fractions of the image
 
     def __init__(
-        self, mask_shape: tuple[int, ...], image: FeatureShape, *, k: int = 5, dropout: float = 0.5
+        self,
+        mask_shape: tuple[int, ...],
+        image: FeatureShape,
+        *,
+        k: int = 5,
+        dropout: float = 0.5,
+        logit_gain: float = 1.0,
     ):
         _check_dropout("classification", dropout)
+        if not 0 < logit_gain < inf:
+            raise OptionError(f"pattern predictor 'classification': logit_gain is positive, not {logit_gain!r}")
         grid = PatternGrid(k, image_size=(image.height, image.width))
         elements, patterns = prod(mask_shape), grid.num_patterns
         super().__init__(
@@ -63,6 +75,7 @@ class PatternClassifier(nn.Sequential):
             nn.BatchNorm1d(patterns),
         )
         xavier_initialise(self)
+        nn.init.constant_(self[-1].weight, logit_gain)  # type: ignore[arg-type]
         self.k, self.grid, self.image = k, grid, image
         sides = np.array([image.width, image.height, image.width, image.height])
         cells = grid.cells(np.arange(patterns)).reshape(patterns, k * k)
@@ -91,12 +104,12 @@ class BoxRegressor(nn.Sequential):
     `k`: cells a side of the answer's map; `dropout`: probability in [0, 1).
     """
 
-    def __init__(
-        self, mask_shape: tuple[int, ...], image: FeatureShape, *, k: int = 5, dropout: float = 0.5
-    ):
+    def __init__(self, mask_shape: tuple[int, ...], image: FeatureShape, *, k: int = 5, dropout: float = 0.5):
         _check_dropout("regression", dropout)
         if not isinstance(k, int) or not 1 <= k <= min(image.height, image.width):
-            raise OptionError(f"pattern predictor 'regression': k is a whole number from 1 to the image's side, not {k!r}")
+            raise OptionError(
+                f"pattern predictor 'regression': k is a whole number from 1 to the image's side, not {k!r}"
+            )
         elements = prod(mask_shape)
         super().__init__(nn.Flatten(), nn.BatchNorm1d(elements), nn.Dropout(dropout), nn.Linear(elements, 5))
         xavier_initialise(self)

@@ -58,7 +58,9 @@ def describe(kind: str, name: str) -> Description:
     Kinds: model, backbone, head, embedding, mask_decoder, pattern_predictor, margin.
     """
     if kind not in KINDS:
-        raise OptionError(f"no kind of component is called {kind!r}.{did_you_mean(kind, KINDS)} Kinds: {', '.join(KINDS)}")
+        raise OptionError(
+            f"no kind of component is called {kind!r}.{did_you_mean(kind, KINDS)} Kinds: {', '.join(KINDS)}"
+        )
     registry = KINDS[kind]
     factory = registry[name]
     summary = (inspect.getdoc(factory) or "(no description)").splitlines()[0]
@@ -66,9 +68,7 @@ def describe(kind: str, name: str) -> Description:
     return Description(kind, name, summary, options)
 
 
-def build(
-    model: str | ModelConfig, *, weights: str | PathLike[str] | None = None, **overrides: Any
-) -> FaceModel:
+def build(model: str | ModelConfig, *, weights: str | PathLike[str] | None = None, **overrides: Any) -> FaceModel:
     """Build a model, with fresh weights or those of a file.
 
     >>> occmask.build("from_r50")                                          # a named configuration

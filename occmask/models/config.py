@@ -98,12 +98,13 @@ def _set(spec: Any, registry: Registry[Any] | None, path: list[str], value: Any,
     if registry is None or spec is None:
         what = "is None" if registry is not None else "is not a component"
         raise OptionError(f"{at} {what}, so it has no option {path[0]!r}")
-    spec = Spec.of(spec)
     option, *rest = path
+    spec = Spec.of(spec)
     if rest:
         inner = spec.options.get(option, _defaults(registry, spec.name).get(option))
         value = _set(inner, COMPONENTS.get(option), rest, value, f"{at}.{option}")
-    return spec.replace(**{option: value})
+    changed: Spec = spec.replace(**{option: value})
+    return changed
 
 
 def _owner(config: ModelConfig, option: str) -> list[str]:

@@ -53,10 +53,10 @@ class FaceModel(nn.Module):
         if found.mask.ndim == 2:  # (B, D) gates the finished embedding
             plain = self.embedding(top)
             embedding = mask_apply(plain, found.mask, threshold=self.threshold)
-        else:  # (B, C, H, W) or (B, 1, H, W) gates the top map
-            plain = self.embedding(top) if clean else None
-            embedding = self.embedding(mask_apply(top, found.mask, threshold=self.threshold))
-        return FaceOutput(embedding, plain if clean else None, found.mask, found.pattern)
+            return FaceOutput(embedding, plain if clean else None, found.mask, found.pattern)
+        # (B, C, H, W) or (B, 1, H, W) gates the top map
+        embedding = self.embedding(mask_apply(top, found.mask, threshold=self.threshold))
+        return FaceOutput(embedding, self.embedding(top) if clean else None, found.mask, found.pattern)
 
     def occlusion_loss(self, output: FaceOutput, truth: OcclusionTruth) -> Tensor:
         """The head's loss of what it predicted in `output`: a scalar, the paper's L_pred."""

@@ -37,7 +37,9 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], m
                 Path(file.name).unlink(missing_ok=True)
                 raise
     except OSError as e:
-        raise CheckpointError(f"cannot write {target}: {e.strerror or e}; choose a folder that can be written to") from e
+        raise CheckpointError(
+            f"cannot write {target}: {e.strerror or e}; choose a folder that can be written to"
+        ) from e
 
 
 def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -64,7 +66,8 @@ def read_pickled(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} holds Python objects besides tensors and is not opened, since they could run code; "
             "save its state_dict alone with torch.save"
         ) from e
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as e:
+    # torch reads a name that ends in .safetensors as that format
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, SafetensorError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise CheckpointError(f"{path} is not a readable torch checkpoint ({reason}); it may be truncated") from e
     if not isinstance(loaded, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +69,7 @@ def load_model(path: str | PathLike[str]) -> FaceModel:
     Raises `CheckpointError`: unreadable, no occmask file, a missing plug-in (named), or tensors that do not fit.
     """
     tensors, metadata = read_tensors(path)
-    model = FaceModel(_read_config(path, metadata, tensors))
+    model = FaceModel(_read_config(path, metadata))
     _fill(model, {name: t for name, t in tensors.items() if not name.startswith(TRAINING)}, path)
     return model.eval()
 
@@ -110,7 +110,7 @@ def load_weights(
     return report._replace(unused=tuple(sorted(unused)), converted=converted)
 
 
-def _read_config(path: str | PathLike[str], metadata: Mapping[str, str], tensors: Mapping[str, Any]) -> ModelConfig:
+def _read_config(path: str | PathLike[str], metadata: Mapping[str, str]) -> ModelConfig:
     if "config" not in metadata:
         raise CheckpointError(
             f"{path} was not written by occmask (no config in its metadata); build the model yourself and use "
@@ -119,16 +119,25 @@ def _read_config(path: str | PathLike[str], metadata: Mapping[str, str], tensors
     try:
         config = ModelConfig.from_dict(json.loads(metadata["config"]))
         plugins = json.loads(metadata.get("plugins", "{}"))
-        for at, registry, spec in components(config):
-            if spec.name not in registry and ":" not in spec.name:
-                raise UnknownNameError(registry.kind, spec.name, registry)
+        _check_components(config, plugins, path)
     except (ValueError, TypeError, KeyError, PluginError) as e:
-        if isinstance(e, UnknownNameError):
-            source = plugins.get(".".join(at), "a plug-in that the file does not name")
-            advice = f"import {source.split()[1]} first" if source.startswith("module ") else f"pip install {source}"
-            raise CheckpointError(f"{path} needs the {e.kind} {e.name!r} of {source}: {advice}") from e
+        if isinstance(e, CheckpointError):
+            raise
         raise CheckpointError(f"{path} holds a config that this version ({__version__}) cannot read: {e}") from e
     return config
+
+
+def _check_components(config: ModelConfig, plugins: Mapping[str, str], path: str | PathLike[str]) -> None:
+    """Name the distribution or the module of a component that is not here."""
+    at: list[str] = []
+    try:
+        for at, registry, spec in components(config):  # noqa: B007 (read when the next look-up fails)
+            if spec.name not in registry and ":" not in spec.name:
+                raise UnknownNameError(registry.kind, spec.name, registry)
+    except UnknownNameError as e:
+        source = plugins.get(".".join(at), "a plug-in that the file does not name")
+        advice = f"import {source.split()[1]} first" if source.startswith("module ") else f"pip install {source}"
+        raise CheckpointError(f"{path} needs the {e.kind} {e.name!r} of {source}: {advice}") from e
 
 
 def _fill(
@@ -150,7 +159,9 @@ def _fill(
             else:
                 problems.append(f"{name}: missing from the file, the model has {tuple(state[name].shape)}")
         elif tensors[name].shape != state[name].shape:
-            problems.append(f"{name}: {tuple(tensors[name].shape)} in the file, {tuple(state[name].shape)} in the model")
+            problems.append(
+                f"{name}: {tuple(tensors[name].shape)} in the file, {tuple(state[name].shape)} in the model"
+            )
     extra = [name for name in tensors if name not in state]
     if not only:
         problems += [f"{name}: {tuple(tensors[name].shape)} in the file, not in the model" for name in extra]

@@ -15,7 +15,7 @@ from .results import Results, area_of, conditions_with, estimate, method_name, m
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
 
-_SUPERSAMPLE = 3  # Pillow draws without anti-aliasing; three times as large and reduced looks smooth
+_SUPERSAMPLE = 2  # Pillow draws without anti-aliasing; twice as large and reduced looks smooth
 _FONT = 26
 
 
@@ -52,7 +52,8 @@ DARK = Theme(
     grid=(52, 56, 64),
     lines=((175, 180, 190), (86, 180, 233), (255, 146, 60), (40, 200, 150), (230, 140, 195)),
 )
-_COLOURS = {"baseline": 0, "augmented": 1, "from": 2, "retrofit": 3, "frozen": 4}
+_PLACES = {"baseline": 0, "augmented": 1, "from": 2, "retrofit": 3, "frozen": 4}  # of its colour and marker
+_CORNERS = ((0, 0), (4, 45), (3, -90), (4, 0), (3, 90))  # of each marker, and its turn in degrees; 0: a disc
 
 
 def curves_of(results: Results) -> tuple[Series, ...]:
@@ -70,7 +71,7 @@ def curves_of(results: Results) -> tuple[Series, ...]:
 def line_colour(method: str, index: int, *, dark: bool = False) -> Colour:
     """The colour of a method's line; a foreign method takes the colour of its place."""
     lines = (DARK if dark else LIGHT).lines
-    return lines[_COLOURS.get(method, index) % len(lines)]
+    return lines[_PLACES.get(method, index) % len(lines)]
 
 
 def draw_curves(
@@ -159,23 +160,22 @@ class _Canvas:
             ImageDraw.Draw(mask).polygon([*upper, *reversed(lower)], fill=38)
         else:  # one point has no band: a bar
             ImageDraw.Draw(mask).line([upper[0], lower[0]], fill=120, width=6 * self.unit)
-        self.image.paste(Image.new("RGB", self.image.size, colour), mask=mask)
+        self.image.paste(colour, (0, 0), mask)
         self.drawing = ImageDraw.Draw(self.image)
 
     def draw_line(self, series: Series, colour: Colour, index: int) -> None:
+        shape = _PLACES.get(series.method, index) % len(_CORNERS)
         points = [self.at(a, e.value) for a, e in zip(series.area, series.rank1, strict=True)]
         self.drawing.line(points, fill=colour, width=5 * self.unit, joint="curve")
         for x, y in points:
-            self._marker(x, y, index, 13 * self.unit, self.theme.paper)  # a rim keeps crossing lines apart
-            self._marker(x, y, index, 10 * self.unit, colour)
+            self._marker(x, y, shape, 13 * self.unit, self.theme.paper)  # a rim keeps crossing lines apart
+            self._marker(x, y, shape, 10 * self.unit, colour)
 
-    def _marker(self, x: float, y: float, index: int, r: float, colour: Colour) -> None:
-        shape = index % 4
-        if shape == 0:
+    def _marker(self, x: float, y: float, shape: int, r: float, colour: Colour) -> None:
+        corners, turn = _CORNERS[shape]
+        if not corners:
             self.drawing.ellipse((x - r, y - r, x + r, y + r), fill=colour)
             return
-        corners = [4, 3, 4][shape - 1]
-        turn = [45, -90, 0][shape - 1]
         angles = [math.radians(turn + 360 * i / corners) for i in range(corners)]
         r *= 1.25
         self.drawing.polygon([(x + r * math.cos(a), y + r * math.sin(a)) for a in angles], fill=colour)

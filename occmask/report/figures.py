@@ -55,7 +55,7 @@ def draw_face(picture: FacePicture, *, scale: int = 3) -> Image.Image:
         left, right = (i * width // k * scale for i in (column, column + 1))
         top, bottom = (i * height // k * scale for i in (row, row + 1))
         brush.rectangle((left, top, right - 1, bottom - 1), fill=round(255 * min(strength, 1.0)))
-    face.paste(Image.new("RGB", face.size, ORANGE), mask=tint)
+    face.paste(ORANGE, (0, 0), tint)
     drawing = ImageDraw.Draw(face)
     _outline(drawing, picture.box, face.size, colour=ORANGE, width=max(1, scale // 2))
     _outline(drawing, picture.true_box, face.size, colour=TEAL, width=max(2, scale), halo=True)
@@ -65,7 +65,7 @@ def draw_face(picture: FacePicture, *, scale: int = 3) -> Image.Image:
 def draw_pair(picture: FacePicture, *, scale: int = 2) -> Image.Image:
     """The face as it was given, and below it the answer drawn on it."""
     plain, answer = _enlarged(picture, scale), draw_face(picture, scale=scale)
-    pair = Image.new("RGB", (plain.width, 2 * plain.height + scale), _PAPER)
+    pair = Image.new("RGB", (plain.width, 2 * plain.height + scale), (128, 128, 128))
     pair.paste(plain, (0, 0))
     pair.paste(answer, (0, plain.height + scale))
     return pair

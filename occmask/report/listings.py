@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -17,6 +18,11 @@ from .results import (
     method_name,
     methods_with,
 )
+
+
+def text(plain: str) -> str:
+    """Any text as HTML; a percent sign stays on its number's line."""
+    return re.sub(r"(?<=\d) %", "&nbsp;%", escape(plain))
 
 
 def tables(results: Results) -> str:
@@ -45,8 +51,10 @@ def tables(results: Results) -> str:
         return ""
     return f"""<section>
 <h2>All figures</h2>
-<p class="note">Small print: the {escape(confidence_of(results))} interval, from resampling people.</p>
-{tables}</section>
+<p class="note">Small print: the {text(confidence_of(results))} interval, from resampling people.</p>
+<div class="tables">
+{tables}</div>
+</section>
 """
 
 
@@ -54,20 +62,22 @@ def _table(results: Results, title: str, note: str, section: str, metric: str, u
     methods = methods_with(results, section, metric)
     if not methods:
         return ""
-    heads = "".join(f'<th scope="col">{escape(method_name(m))}</th>' for m in methods)
+    heads = "".join(f'<th scope="col">{text(method_name(m))}</th>' for m in methods)
     rows = "\n".join(
-        f'<tr><th scope="row">{escape(condition_name(c))}</th>'
+        f'<tr><th scope="row">{text(condition_name(c))}</th>'
         + "".join(_cell(estimate(results, m, section, c, metric), unit) for m in methods)
         + "</tr>"
         for c in conditions_with(results, section, metric, methods)
     )
-    return f"""<h3>{escape(title)}</h3>
-<p class="note">{escape(note)}</p>
-<div class="scroll" role="region" aria-label="{escape(title)}" tabindex="0"><table>
+    return f"""<section>
+<h3>{text(title)}</h3>
+<p class="note">{text(note)}</p>
+<div class="scroll" role="region" aria-label="{text(title)}" tabindex="0"><table>
 <thead><tr><th scope="col">faces</th>{heads}</tr></thead>
 <tbody>
 {rows}
 </tbody></table></div>
+</section>
 """
 
 
@@ -84,7 +94,7 @@ def settings(results: Results) -> str:
     for key, name in (("settings", "Settings"), ("environment", "Environment"), ("seconds", "Seconds")):
         values = results.get(key)
         if isinstance(values, Mapping) and values:
-            rows = "\n".join(f"<dt>{escape(_readable(k))}</dt><dd>{escape(v)}</dd>" for k, v in _flattened(values))
+            rows = "\n".join(f"<dt>{text(_readable(k))}</dt><dd>{text(v)}</dd>" for k, v in _flattened(values))
             state = " open" if key == "settings" else ""
             parts.append(f"<details{state}><summary>{name}</summary>\n<dl>\n{rows}\n</dl></details>\n")
     return f"<section>\n<h2>How it was made</h2>\n{''.join(parts)}</section>\n" if parts else ""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from PIL import Image
 
 from .curves import curves_of, draw_curves, line_colour
 from .figures import FacePicture, draw_pair
-from .listings import interval, settings, tables
+from .listings import interval, settings, tables, text
 from .results import Results, condition_name, confidence_of, estimate, method_name, methods_of
 from .style import STYLE
 from .summary import headline_condition, summarise
@@ -40,7 +39,7 @@ def write_report(
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>{escape(title)}</title>
+<title>{text(title)}</title>
 <style>
 {STYLE}
 </style>
@@ -61,10 +60,10 @@ def write_report(
 
 def _head(results: Results, title: str) -> str:
     version = str(results.get("occmask", "")).strip()
-    sentences = "\n".join(f'<p class="lead">{escape(sentence)}</p>' for sentence in summarise(results))
+    sentences = "\n".join(f'<p class="lead">{text(sentence)}</p>' for sentence in summarise(results))
     return f"""<header>
-<p class="kicker">{escape(f"occmask {version}".strip())}, report of one run</p>
-<h1>{escape(title)}</h1>
+<p class="kicker">{text(f"occmask {version}".strip())}, report of one run</p>
+<h1>{text(title)}</h1>
 {sentences}
 {_tiles(results)}</header>"""
 
@@ -77,13 +76,13 @@ def _tiles(results: Results) -> str:
         if figure is not None:
             light, dark = (_css(line_colour(method, index, dark=dark)) for dark in (False, True))
             tiles.append(
-                f'<div class="tile" style="--light: {light}; --dark: {dark}"><span>{escape(method_name(method))}</span>'
+                f'<div class="tile" style="--light: {light}; --dark: {dark}"><span>{text(method_name(method))}</span>'
                 f'<b>{100 * figure.value:.1f} %</b><span class="interval">{interval(figure, 100)} %</span></div>'
             )
     if not tiles or condition is None:
         return ""
     note = f"Rank-1 at {condition_name(condition)}: share of faces named correctly; {confidence_of(results)} intervals."
-    return f'<div class="tiles">\n{"".join(tiles)}\n</div>\n<p class="note">{escape(note)}</p>\n'
+    return f'<div class="tiles">\n{"".join(tiles)}\n</div>\n<p class="note">{text(note)}</p>\n'
 
 
 def _curves(results: Results) -> str:
@@ -97,16 +96,16 @@ def _curves(results: Results) -> str:
     }
     ends = ", ".join(f"{method_name(s.method)} {100 * s.rank1[-1].value:.1f} %" for s in series)
     alt = f"Line chart of rank-1 against covered area. At {100 * series[0].area[-1]:.0f} % covered area: {ends}."
-    notes = "\n".join(f"<li>{escape(note)}</li>" for note in method_notes([s.method for s in series]))
+    notes = "\n".join(f"<li>{text(note)}</li>" for note in method_notes([s.method for s in series]))
     return f"""<section>
-<h2>The more is covered, the fewer are named</h2>
+<h2>Rank-1 against covered area</h2>
 <figure class="chart"><picture>
 <source media="(max-width: 40rem) and (prefers-color-scheme: dark)" srcset="{drawn[True, True]}">
 <source media="(max-width: 40rem)" srcset="{drawn[True, False]}">
 <source media="(prefers-color-scheme: dark)" srcset="{drawn[False, True]}">
-<img src="{drawn[False, False]}" alt="{escape(alt)}" width="{_WIDE[0]}" height="{_WIDE[1]}">
+<img src="{drawn[False, False]}" alt="{text(alt)}" width="{_WIDE[0]}" height="{_WIDE[1]}">
 </picture>
-<figcaption class="note">Bands: {escape(confidence_of(results))} bootstrap intervals over people.
+<figcaption class="note">Bands: {text(confidence_of(results))} bootstrap intervals over people.
 The covering rectangles have textures that no method saw in training.</figcaption></figure>
 <ul class="note">
 {notes}
@@ -119,9 +118,9 @@ def _faces(results: Results, pictures: Sequence[FacePicture]) -> str:
     if not pictures:
         return ""
     figures = "\n".join(
-        f'<figure><img src="{_data_uri(draw_pair(p, scale=2), jpeg=True)}" alt="{escape(_face_alt(p))}" '
+        f'<figure><img src="{_data_uri(draw_pair(p, scale=2), jpeg=True)}" alt="{text(_face_alt(p))}" '
         f'width="{2 * p.image.shape[1]}" height="{4 * p.image.shape[0] + 2}">'
-        f"<figcaption>{escape(p.title)}<small>{escape(p.subtitle)}</small></figcaption></figure>"
+        f"<figcaption>{text(p.title)}<small>{text(p.subtitle)}</small></figcaption></figure>"
         for p in pictures
     )
     k = len(pictures[0].cells)
@@ -153,12 +152,12 @@ def _face_alt(picture: FacePicture) -> str:
 
 
 def _limits(results: Results) -> str:
-    items = "\n".join(f"<li>{escape(text)}</li>" for text in limits_of(results))
+    items = "\n".join(f"<li>{text(line)}</li>" for line in limits_of(results))
     return f"<section>\n<h2>What these figures show, and what they do not</h2>\n<ul>\n{items}\n</ul>\n</section>\n"
 
 
 def _foot(results: Results) -> str:
-    paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in credits_of(results))
+    paragraphs = "\n".join(f"<p>{text(line)}</p>" for line in credits_of(results))
     return f"<footer>\n<h2>Credits and care</h2>\n{paragraphs}\n</footer>"
 
 

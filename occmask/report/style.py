@@ -6,12 +6,12 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --paper: #ffffff; --ink: #1c1e22; --faint: #5c616b; --line: #e1e4e9; --card: #f6f7f9;
-  --orange: #ff7a00; --teal: #00a28e; --link: #00639c;
+  --orange: #ff7a00; --teal: #00a28e; --link: #00639c; --shade: rgb(0 0 0 / 0.22);
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #16181d; --ink: #eceef2; --faint: #a4a9b4; --line: #343840; --card: #1e2128;
-    --orange: #ff922e; --teal: #00c8af; --link: #7cc4f5;
+    --orange: #ff922e; --teal: #00c8af; --link: #7cc4f5; --shade: rgb(255 255 255 / 0.25);
   }
 }
 * { box-sizing: border-box; }
@@ -19,7 +19,7 @@ body {
   margin: 0; background: var(--paper); color: var(--ink);
   font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; -webkit-text-size-adjust: 100%;
 }
-main, header, footer { max-width: 66rem; margin: 0 auto; padding: 0 1.25rem; }
+main, header, footer { max-width: 70rem; margin: 0 auto; padding: 0 1.25rem; }
 header { padding-top: 2.5rem; }
 footer { padding-bottom: 3rem; }
 p, li, dd { max-width: 46rem; overflow-wrap: anywhere; }
@@ -42,7 +42,14 @@ a { color: var(--link); }
   spacing: -0.02em;
 }
 .tile span { display: block; font-size: 0.9rem; }
-@media (prefers-color-scheme: dark) { .tile { border-top-color: var(--dark); } }
+@media (prefers-color-scheme: dark) { .tile { border-color: var(--dark) !important; } }
+@media (max-width: 34rem) {
+  .tiles { grid-template-columns: 1fr; gap: 0.5rem; }
+  .tile { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0 0.8rem; padding: 0.4rem 0.9rem; }
+  .tile { border-top: 0; border-left: 4px solid var(--light); }
+  .tile span:first-child { flex: 1; }
+  .tile b { font-size: 1.35rem; }
+}
 figure { margin: 1rem 0 0; }
 .chart img { display: block; width: 100%; height: auto; border-radius: 0.4rem; }
 figcaption { margin-top: 0.5rem; line-height: 1.35; }
@@ -69,9 +76,16 @@ figcaption { margin-top: 0.5rem; line-height: 1.35; }
 .legend .sure { background: linear-gradient(90deg, rgb(255 122 0 / 0.28), rgb(255 122 0 / 0.8)); }
 .legend .said { border: 1px solid var(--orange); }
 .legend .true { border: 3px solid var(--teal); }
+.tables { display: flex; flex-wrap: wrap; gap: 0 2rem; }
+.tables section { max-width: 100%; min-width: min(100%, 17rem); }
+.tables .note { width: 0; min-width: 100%; margin: 0 0 0.6rem; }
+.scroll {
+  background: linear-gradient(var(--paper), var(--paper)) right / 2.5rem 100% no-repeat local,
+    linear-gradient(90deg, transparent, var(--shade)) right / 1.1rem 100% no-repeat;  /* more to the right */
+}
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 0.5rem; max-width: max-content; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: 0.4rem 0.9rem; text-align: right; vertical-align: top; white-space: nowrap; line-height: 1.25; }
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; }
+th, td { padding: 0.4rem 0.7rem; text-align: right; vertical-align: top; white-space: nowrap; line-height: 1.25; }
 thead th {
   white-space: normal; font-weight: 600; font-size: 0.9rem; vertical-align: bottom; border-bottom: 2px
   solid var(--line);

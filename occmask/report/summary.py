@@ -47,11 +47,12 @@ def verdict(
     sure = confidence_of(results)
     difference = _paired(results, method, against, condition, metric)
     if difference is not None:
-        between = f"{100 * difference.low:+.1f} to {100 * difference.high:+.1f} points"
-        paired = f"the {sure} interval of the paired difference, {between},"
+        paired = (
+            f"paired difference {100 * difference.low:+.1f} to {100 * difference.high:+.1f} points, {sure} interval"
+        )
         if difference.low > 0 or difference.high < 0:
-            return Verdict("beats" if difference.low > 0 else "loses to", f"{paired} leaves out zero")
-        return Verdict("ties", f"{paired} includes zero")
+            return Verdict("beats" if difference.low > 0 else "loses to", paired)
+        return Verdict("ties", f"{paired}, which includes zero")
     if a.low > b.high or a.high < b.low:
         return Verdict("beats" if a.low > b.high else "loses to", f"the two {sure} intervals do not overlap")
     return Verdict("ties", f"the two {sure} intervals overlap")

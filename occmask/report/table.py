@@ -12,7 +12,7 @@ _BLOCKS = (
     ("Rank-1 %", "identification", "rank1"),
     ("AUC %", "verification", "auc"),
     ("TAR % at FAR 1e-2", "verification", "tar"),
-    ("Occlusion: mean IoU % of the predicted and the true box (clean: share answered clean)", "occlusion", "iou"),
+    ("Occlusion: mean IoU % of the boxes (clean: share answered clean)", "occlusion", "iou"),
 )
 
 

@@ -55,9 +55,9 @@ def train(
     """Train `model` and `loss` in place, in evaluation mode afterwards.
 
     `occluders` cover the share of the faces that the recipe asks for, where `placement` puts them (None: FROM's random
-    placement).  `out`: a folder for `last.safetensors` (replaced atomically every `recipe.checkpoint_every` steps and at the end)
-    and `log.jsonl`; None keeps nothing.  `resume`: go on from `out/last.safetensors`; on a CPU the weights end bit
-    for bit as without the interruption.  Raises `TrainingError`, `OptionError`, `CheckpointError` or `DataError`.
+    placement).  `out`: a folder for `last.safetensors` (replaced atomically every `recipe.checkpoint_every` steps and
+    at the end) and `log.jsonl`; None keeps nothing.  `resume`: go on from `out/last.safetensors`; on a CPU the weights
+    end bit for bit as without the interruption.  Raises `TrainingError`, `OptionError`, `CheckpointError` or `DataError`.
     """
     folder = Path(out) if out is not None else None
     _check(model, loss, faces, recipe)
@@ -153,7 +153,9 @@ def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -
             f"build it with num_classes={faces.num_people}"
         )
     if loss.embedding_dim != model.embedding.width:
-        raise OptionError(f"the model embeds in {model.embedding.width} dimensions; build the loss with that embedding_dim")
+        raise OptionError(
+            f"the model embeds in {model.embedding.width} dimensions; build the loss with that embedding_dim"
+        )
     if recipe.has_head and model.head is None:
         raise OptionError(f"recipe {recipe.name!r} trains an occlusion head; build the model with one (head='from')")
     if not recipe.has_head and model.head is not None:

@@ -63,8 +63,8 @@ def check_schedule(spec: Spec) -> Spec:
 def build_optimiser(
     spec: Spec, model: nn.Module, loss: nn.Module, *, head_learning_rate: float | None, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """One group for what existed before, one for the occlusion head at its own learning rate. Skips frozen parameters."""
-    head = {id(p) for p in getattr(model, "head", None).parameters()} if getattr(model, "head", None) else set()
+    """One group for what existed before, one for the occlusion head at its own learning rate; nothing frozen."""
+    head = {id(p) for name, p in model.named_parameters() if name.startswith("head.")}
     trained = [p for p in (*model.parameters(), *loss.parameters()) if p.requires_grad]
     groups: Parameters = [{"params": [p for p in trained if id(p) not in head], "weight_decay": weight_decay}]
     new = [p for p in trained if id(p) in head]
@@ -80,7 +80,7 @@ def build_optimiser(
 def set_learning_rate(
     optimiser: torch.optim.Optimizer, schedule: Spec, *, index: int, total: int, warm_up: float
 ) -> None:
-    """The learning rate of step `index` (from 0) of `total`: a function of the step alone, so resuming needs no state."""
+    """The learning rate of step `index` (from 0) of `total`: a function of the step, so resuming needs no state."""
     share = SCHEDULES[schedule.name](index / total, **schedule.options)
     if warm_up > 0:
         share *= min(1.0, (index + 1) / (warm_up * total))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -157,6 +158,29 @@ def test_every_make_target_in_the_documentation_exists() -> None:
         for command in commands:
             for target in re.findall(r"^make (?:[A-Z_]+=\S+ )*([a-z]+)", command, flags=re.MULTILINE):
                 assert target in targets, f"{page}: there is no 'make {target}'"
+
+
+def test_every_command_line_in_the_documentation_would_be_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    from occmask.cli import COMMANDS, main
+
+    usage: dict[str, str] = {}
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        lines = "\n".join(b.code for b in blocks(text) if b.info in ("sh", "bash")).splitlines()
+        for line in [*lines, *re.findall(r"`(occmask [^`]+)`", text)]:
+            program, command, *words = [*shlex.split(line, comments=True), "", ""]
+            if program != "occmask":
+                continue
+            assert command in COMMANDS, f"{page}: there is no 'occmask {command}'"
+            if command not in usage:
+                with pytest.raises(SystemExit, match="0"):
+                    main([command, "--help"])
+                usage[command] = capsys.readouterr().out
+            for option in (word for word in words if word.startswith("-")):
+                assert re.search(rf"(?<![\w-]){option}\b", usage[command]), (
+                    f"{page}: 'occmask {command}' has no {option}"
+                )
+    assert usage
 
 
 def test_every_public_name_is_documented() -> None:
