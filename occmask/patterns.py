@@ -26,7 +26,7 @@ _BLOCK = 1 << 18  # scores held at a time: 2 MiB
 
 
 class PatternGrid:
-    """The (K(K+1)/2)^2 + 1 patterns of a K x K grid on an image: class 0 is "nothing", the rest are rectangles of cells.
+    """The patterns of a K x K grid on an image: class 0 is "nothing", the rest are its rectangles of cells.
 
     Grid lines lie at floor(i * size / k).  Classes follow the published order: none first; then by top-left corner row
     by row, each with its bottom-right corners row by row.  `image_size` is (height, width) in pixels.
@@ -137,7 +137,9 @@ class PatternGrid:
             )
         left, top, right, bottom = (edge[:, None] for edge in self.corners[index].T)
         line = np.arange(self.k)[None]
-        return ((line >= top) & (line < bottom))[:, :, None] & ((line >= left) & (line < right))[:, None, :]
+        rows: NDArray[np.bool_] = (line >= top) & (line < bottom)  # (N, K)
+        columns: NDArray[np.bool_] = (line >= left) & (line < right)  # (N, K)
+        return rows[:, :, None] & columns[:, None, :]
 
     def label_cells(self, cells: ArrayLike) -> IntArray:
         """The inverse of `cells`: (N, K, K) booleans -> (N,). Raises `ShapeError` for cells that form no rectangle."""
@@ -146,7 +148,8 @@ class PatternGrid:
             raise ShapeError(
                 f"cells are booleans of shape (N, {self.k}, {self.k}), not {covered.dtype} {covered.shape}"
             )
-        rows, columns = covered.any(2), covered.any(1)
+        rows: NDArray[np.bool_] = np.logical_or.reduce(covered, axis=2)
+        columns: NDArray[np.bool_] = np.logical_or.reduce(covered, axis=1)
         top, left = rows.argmax(1), columns.argmax(1)
         bottom, right = self.k - rows[:, ::-1].argmax(1), self.k - columns[:, ::-1].argmax(1)
         some = rows.any(1)
@@ -238,7 +241,8 @@ def _image_size(value: object) -> tuple[int, int]:
 
 def _area(box: NDArray[Any]) -> NDArray[Any]:
     """Zero for a box whose corners are out of order."""
-    return np.maximum(box[..., 2] - box[..., 0], 0) * np.maximum(box[..., 3] - box[..., 1], 0)
+    area: NDArray[Any] = np.maximum(box[..., 2] - box[..., 0], 0) * np.maximum(box[..., 3] - box[..., 1], 0)
+    return area
 
 
 def _overlap(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -59,7 +59,7 @@ figcaption { margin-top: 0.5rem; line-height: 1.35; }
 }
 @media (min-width: 48rem) {
   .faces {
-    grid-template-columns: repeat(auto-fill, minmax(8.6rem, 1fr)); gap: 1.75rem 1.1rem; }
+    grid-template-columns: repeat(auto-fill, minmax(9.6rem, 1fr)); gap: 1.75rem 1.1rem; }
   }
 .faces figure { margin: 0; }
 .faces img { display: block; width: 100%; height: auto; border-radius: 0.3rem; }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from ..evaluation.metrics import Estimate
 from .results import Results, condition_name, conditions_with, confidence_of, estimate, method_name, methods_with
 
@@ -12,6 +14,8 @@ _BLOCKS = (
     ("Rank-1 %", "identification", "rank1"),
     ("AUC %", "verification", "auc"),
     ("TAR % at FAR 1e-2", "verification", "tar"),
+    ("AUC % (people nobody trained on)", "verification_unseen", "auc"),
+    ("TAR % at FAR 1e-2 (people nobody trained on)", "verification_unseen", "tar"),
     ("Occlusion: mean IoU % of the boxes (clean: share answered clean)", "occlusion", "iou"),
 )
 
@@ -40,7 +44,10 @@ def _block(results: Results, title: str, section: str, metric: str) -> str:
             for c in conditions
         ]
         tables.append("\n".join([head, "-" * len(head), *rows]))
-    return f"{title} [{confidence_of(results)} interval]\n" + "\n\n".join(tables) if tables else ""
+    pairs = results.get("settings", {}).get("verification")
+    told = f" ({_ascii(str(pairs))})" if section == "verification" and pairs else ""
+    heading = textwrap.fill(f"{title}{told} [{confidence_of(results)} interval]", WIDTH)
+    return f"{heading}\n" + "\n\n".join(tables) if tables else ""
 
 
 def _figure(figure: Estimate | None) -> str:

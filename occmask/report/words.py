@@ -28,15 +28,15 @@ def limits_of(results: Results) -> list[str]:
         "resampled). It does not cover another training run, another data set or another camera.",
         "'Ties' means that these data do not tell two methods apart. It does not mean that they are equal. 'Beats' "
         "speaks of these faces, these coverings and this training budget only.",
-        "An interval of width zero means that nobody tested was ever misnamed there. It is no promise.",
+        "An interval of width zero means that everybody tested came out the same there. It is no promise.",
         "Rectangles of a fixed area and the sunglasses, masks, scarfs, hands and cups are drawn, not photographed. "
         "Real ones bend, cast shadows and change how people hold their heads.",
         "The model's answer about what is covered is a rectangle of coarse cells. It misses small things and "
         "sometimes marks a clean face: read the IoU together with the share of clean faces answered clean.",
     )
     orl = (
-        "The faces are those of 40 people in one laboratory, and the gallery pictures are the ones the models were "
-        "trained on. The figures compare ways of training. They say nothing about recognising strangers in the street.",
+        "The faces are those of 40 people in one laboratory, and in identification the gallery holds the pictures the "
+        "models were trained on. The figures compare ways of training. They say nothing about strangers in the street.",
     )
     return [*(orl if _is_orl(results) else ()), *shared, *(str(text) for text in results.get("limits", ()))]
 

@@ -183,3 +183,11 @@ def test_the_pictures_on_the_page_are_the_faces_with_the_answer(make_picture, wr
 
 def test_results_that_went_through_json_give_the_same_page(write, results):
     assert write(json.loads(json.dumps(results))) == write(results)
+
+
+def test_verification_of_people_nobody_trained_on_has_tables_of_its_own(write, results, figure):
+    results["methods"]["from"]["verification_unseen"] = {"clean": {"auc": figure(0.9123), "tar": figure(0.7654)}}
+    text = Page(write(results)).text
+    assert "AUC, %: people nobody trained on" in text
+    assert "91.2 87.2" in text
+    assert "76.5 72.5" in text

@@ -42,3 +42,15 @@ def test_what_is_missing_is_a_dash_or_left_out(results):
     assert row.endswith(" -")
     assert "IoU" not in text
     assert format_table({}) == "nothing was measured"
+
+
+def test_verification_says_whose_pairs_it_measured(results, figure):
+    results["settings"]["verification"] = (
+        "known people, unseen pictures: " + "all pairs of gallery pictures and probes " * 3
+    )
+    results["methods"]["from"]["verification_unseen"] = {"clean": {"auc": figure(0.9123), "tar": figure(0.7654)}}
+    text = format_table(results)
+    assert text.count("(known people, unseen pictures") == 2
+    assert "AUC % (people nobody trained on) [95 % interval]" in text
+    assert "91.2 [ 87.2,  95.2]" in text
+    assert max(map(len, text.splitlines())) <= 100

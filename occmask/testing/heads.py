@@ -1,0 +1,197 @@
+"""`check_head`, and `check_mask_decoder` and `check_pattern_predictor` for the two halves of FROM's head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS, MaskDecoder, OcclusionHead, PatternPredictor
+from ..shapes import FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
+from ..spec import Spec
+from .examination import BATCH, Component, Examination, check_gradients, check_module, converted, seeded
+
+FACE_SHAPES = tuple(  # small, of FROM's proportions, at the two customary image sizes
+    FaceShapes(
+        image=FeatureShape(3, 112, width),
+        maps=tuple(FeatureShape(c, 112 // step, width // step) for c, step in ((6, 2), (8, 4), (10, 8), (12, 16))),
+        embedding=20,
+    )
+    for width in (96, 112)
+)
+TRUTHS = {
+    "some faces covered": [[0.25, 0.5, 0.75, 1.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.5, 0.25, 0.625, 0.5]],
+    "nothing covered": [[0.0, 0.0, 0.0, 0.0]] * BATCH,
+    "every face covered whole": [[0.0, 0.0, 1.0, 1.0]] * BATCH,
+}
+
+
+def check_head(head: Component[OcclusionHead], *, face_shapes: tuple[FaceShapes, ...] = FACE_SHAPES) -> None:
+    """Raise `AssertionError` unless an occlusion head keeps its protocol (`occmask.heads.OcclusionHead`).
+
+    Checked at each of `face_shapes`: mask and pattern come as declared; the mask is differentiable and so is the loss,
+    and together they train every trainable parameter; the loss is a finite scalar whatever is covered, nothing
+    included; `answer` speaks in probabilities and ordered boxes; `mask_logits`, if there is one, is forward's mask; and
+    what is checked of every module (finite, repeatable and face by face in evaluation, the same type in training,
+    inputs untouched, float64, state_dict, torch.export).
+    """
+    for shapes in face_shapes:
+        exam = Examination(HEADS, head, situation=f"image {shapes.image.height}x{shapes.image.width}")
+        with seeded():
+            _check_head(exam, shapes)
+
+
+def check_mask_decoder(decoder: Component[MaskDecoder], *, face_shapes: tuple[FaceShapes, ...] = FACE_SHAPES) -> None:
+    """Raise `AssertionError` unless a mask decoder keeps its protocol (`occmask.heads.MaskDecoder`).
+
+    Checked: `needs_pyramid` is known before building, `mask_shape` is one of the three forms and what the decoder
+    returns, every trainable parameter learns, and what is checked of every module (see `check_head`).
+    """
+    for shapes in face_shapes:
+        exam = Examination(MASK_DECODERS, decoder, situation=f"image {shapes.image.height}x{shapes.image.width}")
+        with exam.clause("is found"):
+            factory = decoder if callable(decoder) else MASK_DECODERS[Spec.of(decoder).name]
+        needs = getattr(factory, "needs_pyramid", None)
+        exam.require(
+            isinstance(needs, bool), f"says on the factory, before building, whether it `needs_pyramid`, not {needs!r}"
+        )
+        source = shapes.maps[-3]._replace(channels=9) if needs else shapes.maps[-1]
+        with seeded():
+            module = exam.build(source, shapes)
+            shape = getattr(module, "mask_shape", None)
+            exam.require(_is_mask_shape(shape, shapes), f"has {_forms(shapes)} for `mask_shape`, not {shape!r}")
+            features = torch.randn(BATCH, *source)
+            with exam.clause("takes a batch in training"):
+                mask = module.train()(features)
+            exam.require_shape(mask, (BATCH, *shape), "the mask")  # type: ignore[misc]
+            check_gradients(exam, module, mask)
+            check_module(exam, lambda: exam.build(source, shapes), (features,))  # noqa: B023 - called at once
+
+
+def check_pattern_predictor(
+    predictor: Component[PatternPredictor], *, face_shapes: tuple[FaceShapes, ...] = FACE_SHAPES
+) -> None:
+    """Raise `AssertionError` unless a pattern predictor keeps its protocol (`occmask.heads.PatternPredictor`).
+
+    Checked for each form of mask: the loss and the answer as in `check_head`, an answer of K = `k` cells a side,
+    every trainable parameter learns, and what is checked of every module.
+    """
+    for shapes in face_shapes:
+        for mask_shape in _mask_shapes(shapes):
+            exam = Examination(PATTERN_PREDICTORS, predictor, situation=f"mask {mask_shape}")
+            with seeded():
+                module = exam.build(mask_shape, shapes.image)
+                k = getattr(module, "k", None)
+                exam.require(isinstance(k, int) and k >= 1, f"has `k`, the cells a side of its answer, not {k!r}")
+                mask = torch.rand(BATCH, *mask_shape)
+                with exam.clause("takes a batch of soft masks in training"):
+                    pattern = module.train()(mask)
+                _require_pattern(exam, pattern)
+                check_gradients(exam, module, None, _check_loss(exam, lambda truth: module.loss(pattern, truth)))  # noqa: B023
+                check_module(exam, lambda: exam.build(mask_shape, shapes.image), (mask,))  # noqa: B023
+                _check_answer(exam, module, module.eval()(mask).detach(), k)
+
+
+def _check_head(exam: Examination, shapes: FaceShapes) -> None:
+    head = exam.build(shapes)
+    threshold = getattr(head, "threshold", None)
+    exam.require(
+        threshold is None or (isinstance(threshold, float) and 0 < threshold < 1),
+        f"has a `threshold` of None or a float in (0, 1), if any, not {threshold!r}",
+    )
+    maps = tuple(torch.randn(BATCH, *shape, requires_grad=True) for shape in shapes.maps)
+    with exam.clause("takes the backbone's maps, finest first, in training"):
+        occlusion = head.train()(maps)
+    exam.require(isinstance(occlusion, Occlusion), f"returns an occmask.Occlusion, not a {type(occlusion).__name__}")
+    exam.require(isinstance(occlusion.mask, Tensor), f"returns a mask, not a {type(occlusion.mask).__name__}")
+    found = tuple(occlusion.mask.shape)
+    exam.require(
+        found[:1] == (BATCH,) and _is_mask_shape(found[1:], shapes),
+        f"returns for each face a mask of shape {_forms(shapes)}, not {found} for {BATCH} faces",
+    )
+    _require_pattern(exam, occlusion.pattern)
+    exam.require(occlusion.mask.requires_grad, "learns from the identity loss too, but its mask is detached")
+    reached = torch.autograd.grad(occlusion.mask.sum(), maps, retain_graph=True, allow_unused=True)
+    exam.require(
+        any(gradient is not None for gradient in reached),
+        "passes the mask's gradient on to the maps, but none of them gets any",
+    )
+    loss = _check_loss(exam, lambda truth: head.loss(occlusion, truth))
+    check_gradients(exam, head, occlusion.mask, loss)
+
+    maps = tuple(tensor.detach() for tensor in maps)
+    check_module(exam, lambda: exam.build(shapes), (maps,))
+    with torch.no_grad():
+        occlusion = head.eval()(maps)
+        if hasattr(head, "mask_logits"):
+            with exam.clause("gives the mask alone by mask_logits(maps)"):
+                alone = head.mask_logits(maps)
+            exam.require_same(alone, occlusion.mask, "gives by mask_logits(maps) the mask that forward gives")
+        _check_answer(exam, head, occlusion.pattern, None)
+        with exam.clause("has a loss and an answer in float64 too, after .double()"):
+            head = head.double()
+            precise = head(converted(maps, torch.float64))
+            loss = head.loss(precise, _truths()["some faces covered"])
+            exam.require_finite((loss, head.answer(precise.pattern)), "in float64")
+
+
+def _check_loss(exam: Examination, loss_of: Callable[[OcclusionTruth], Tensor]) -> Tensor:
+    """Tries every kind of truth; returns the loss where some faces are covered."""
+    losses = {}
+    for situation, truth in _truths().items():
+        with exam.clause(f"has a loss with {situation}"):
+            loss = loss_of(truth)
+        exam.require(isinstance(loss, Tensor) and loss.ndim == 0, f"has a scalar loss with {situation}, not {loss!r}")
+        exam.require_finite(loss, f"in the loss with {situation}")
+        losses[situation] = loss
+    exam.require(
+        bool(losses["some faces covered"].requires_grad), "has a loss that can be differentiated, but it is detached"
+    )
+    usual: Tensor = losses["some faces covered"]
+    return usual
+
+
+def _check_answer(exam: Examination, module: object, pattern: Tensor, k: int | None) -> None:
+    with exam.clause("turns a pattern into an answer"):
+        answer = module.answer(pattern)  # type: ignore[attr-defined]
+    exam.require(isinstance(answer, OcclusionAnswer), f"answers with an OcclusionAnswer, not a {type(answer).__name__}")
+    cells, box, covered = answer
+    side = k if k is not None else int(cells.shape[-1])
+    exam.require_shape(cells, (BATCH, side, side), "the answer's cells, as many down as across,")
+    exam.require_shape(box, (BATCH, 4), "the answer's box")
+    exam.require_shape(covered, (BATCH,), "the answer's covered")
+    exam.require_finite(answer, "in the answer")
+    for name, tensor in answer._asdict().items():
+        inside = bool(((tensor >= 0) & (tensor <= 1)).all())
+        exam.require(inside, f"answers with {name} in [0, 1], not [{tensor.min():.3g}, {tensor.max():.3g}]")
+    exam.require(bool((box[:, :2] <= box[:, 2:]).all()), "answers with boxes x0 y0 x1 y1 whose corners are in order")
+
+
+def _truths() -> dict[str, OcclusionTruth]:
+    return {situation: OcclusionTruth(torch.tensor(box)) for situation, box in TRUTHS.items()}
+
+
+def _require_pattern(exam: Examination, pattern: object) -> None:
+    exam.require(
+        isinstance(pattern, Tensor) and pattern.ndim >= 1 and len(pattern) == BATCH,
+        f"predicts a pattern with one row a face, not {_shown(pattern)}",
+    )
+
+
+def _mask_shapes(shapes: FaceShapes) -> tuple[tuple[int, ...], ...]:
+    top = shapes.maps[-1]
+    return tuple(top), (1, top.height, top.width), (shapes.embedding,)
+
+
+def _is_mask_shape(shape: object, shapes: FaceShapes) -> bool:
+    return shape in _mask_shapes(shapes)
+
+
+def _forms(shapes: FaceShapes) -> str:
+    full, spatial, vector = _mask_shapes(shapes)
+    return f"(C, H, W) = {full}, (1, H, W) = {spatial} or (D,) = {vector}"
+
+
+def _shown(value: object) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else repr(value)

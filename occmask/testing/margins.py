@@ -1,0 +1,95 @@
+"""`check_margin`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..margins import MARGINS, Margin, build_loss
+from ..spec import Spec
+from .examination import Component, Examination, seeded
+
+
+def check_margin(margin: Component[Margin], *, harder_up_to: float = math.pi / 2, exact_gradient: bool = True) -> None:
+    """Raise `AssertionError` unless a margin keeps its protocol (`occmask.margins.Margin`).
+
+    Checked: one phi a face, in the cosine's own type (float32, float64); finite with a finite gradient on the whole of
+    [-1, 1], both ends included; phi at most the cosine for angles up to `harder_up_to` (radians), for a margin makes
+    the task harder; rows follow their faces; inputs untouched; `default_scale` above 0; gradients exact by gradcheck
+    in float64 (`exact_gradient=False` for margins that mean to differ, such as straight-through ones); and, for a name
+    or a Spec, that it trains inside `occmask.build_loss`.
+    """
+    exam = Examination(MARGINS, margin)
+    with seeded():
+        scale = getattr(exam.build(), "default_scale", None)
+        exam.require(
+            isinstance(scale, (int, float)) and 0 < scale < math.inf,
+            f"has a `default_scale` above 0 for those who give no scale, not {scale!r}",
+        )
+        for dtype in (torch.float32, torch.float64):
+            _check_values(exam, dtype, harder_up_to)
+        if exact_gradient:
+            _check_gradient(exam)
+        if isinstance(margin, (str, Spec, Mapping)):
+            _check_in_loss(exam, Spec.of(margin))
+
+
+def _check_values(exam: Examination, dtype: torch.dtype, harder_up_to: float) -> None:
+    angle = torch.linspace(0, math.pi, 65, dtype=dtype)
+    cosine, norm = angle.cos().clamp(-1, 1), torch.linspace(0.5, 40, 65, dtype=dtype)
+    cosine[0], cosine[-1] = 1, -1
+    given = cosine.clone().requires_grad_()
+    kind = str(dtype).removeprefix("torch.")
+    phi = _phi(exam, given, norm)
+    exam.require(isinstance(phi, Tensor), f"returns phi as a tensor, not a {type(phi).__name__}")
+    exam.require_shape(phi, tuple(cosine.shape), "phi, one value a face,")
+    exam.require(phi.dtype == dtype, f"returns {kind} for a {kind} cosine, not {phi.dtype}")
+    exam.require_finite(phi, f"for cosines from -1 to 1 in {kind}")
+    exam.require_same(given.detach(), cosine, "leaves the cosine as it was, but changed it in place")
+    harder = angle <= harder_up_to
+    slack = 16 * torch.finfo(dtype).eps
+    # acos clamped short of 1 may lift phi by as much as it lowers the cosine there.
+    worst = (phi - cosine)[harder].max().item()
+    exam.require(
+        worst <= max(slack, 2e-7),
+        f"makes the task harder (phi at most the cosine up to {harder_up_to:.3g} rad), but exceeds it by {worst:.3g}",
+    )
+    exam.require(phi.requires_grad, "passes a gradient on to the cosine, but phi is detached")
+    (slope,) = torch.autograd.grad(phi.sum(), given)
+    exam.require_finite(slope, f"in phi's gradient for cosines from -1 to 1 in {kind}")
+
+    order = torch.randperm(len(cosine))
+    shuffled = _phi(exam, cosine[order], norm[order])
+    exam.require_same(
+        shuffled, phi.detach()[order], "gives each face its own phi, but their order matters", tolerance=1e-5
+    )
+
+
+def _check_gradient(exam: Examination) -> None:
+    cosine = torch.linspace(-0.9, 0.9, 13, dtype=torch.float64, requires_grad=True)
+    norm = torch.linspace(5.0, 30.0, 13, dtype=torch.float64)
+    with exam.clause("has an exact gradient (check_margin(..., exact_gradient=False) if it means to differ)"):
+        torch.autograd.gradcheck(lambda c: _phi(exam, c, norm), (cosine,))
+
+
+def _check_in_loss(exam: Examination, spec: Spec) -> None:
+    embedding, label = torch.randn(6, 8, requires_grad=True), torch.arange(6) % 5
+    with exam.clause("trains inside occmask.build_loss"):
+        loss = build_loss(spec, embedding_dim=8, num_classes=5)
+        value = loss(embedding, label)
+        value.backward()
+    gradients: list[Any] = [embedding.grad, loss.weight.grad]
+    exam.require(all(g is not None for g in gradients), "trains embedding and class weights inside build_loss")
+    exam.require_finite((value, *gradients), "inside build_loss")
+
+
+def _phi(exam: Examination, cosine: Tensor, norm: Tensor) -> Tensor:
+    """From a margin of its own, for one that adapts would carry its state from call to call."""
+    margin = exam.build()
+    with exam.clause("is called with the target cosine (B,) and the embedding norm (B,)"):
+        phi: Tensor = margin(cosine, norm)
+    return phi
