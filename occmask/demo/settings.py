@@ -26,6 +26,7 @@ ALL_RECIPES = (*DEFAULT_RECIPES, "frozen", "retrofit")
 CONTROLS = {"augmented": "baseline", "from": "augmented", "frozen": "baseline", "retrofit": "frozen"}
 
 _SECOND_STAGE: dict[str, Any] = {"optimiser": Spec("adamw", learning_rate=1e-3), "head_learning_rate": 3e-3}
+_JITTER, _SHIFT = 0.15, 4  # contrast, and pixels
 _SETTINGS: dict[str, dict[str, Any]] = {
     "baseline": {"optimiser": Spec("sgd", learning_rate=0.05, momentum=0.9, nesterov=True)},
     "augmented": _SECOND_STAGE,
@@ -73,6 +74,8 @@ def demo_recipe(name: str, *, num_faces: int, seed: int, steps: int | None) -> R
         schedule=Spec("cosine"),
         warm_up=0.1,
         clip_gradient=5.0,
+        jitter=_JITTER,
+        shift=_SHIFT,
         # The second stage sees other batches than the first, and all second stages see the same ones.
         seed=seed if name == "baseline" else seed + 500,
         **_SETTINGS[name],

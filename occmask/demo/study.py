@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..data.conditions import CONDITIONS
+from ..data.conditions import CONDITIONS, Probes
 from ..data.faces import FaceSet
 from ..data.orl import load_orl
 from ..data.split import people_folds, split_gallery_probes
 from ..errors import DataError
 from ..evaluation.bootstrap import paired_difference
 from ..evaluation.metrics import Estimate
-from ..measure import Scores, plain, probes_by_condition, score_known_people, score_unseen_people
+from ..measure import Scores, plain, probes_by_condition, score_fixed_box, score_known_people, score_unseen_people
 from ..models.weights import save_weights
+from ..patterns import PatternGrid
 from ..report.curves import curves_of, draw_curves
 from ..report.figures import draw_occlusions
 from ..report.page import write_report
@@ -65,6 +66,7 @@ def run_demo(settings: DemoSettings) -> str:
         "environment": _environment(),
         "conditions": list(CONDITIONS),
         "methods": {name: _method_results(name, runs, unseen) for name in settings.recipes},
+        "controls": {"fixed_box": {"occlusion": _fixed_box(conditions, probes)}},
         "comparisons": _comparisons(settings.recipes, runs, probes.labels),
         "limits": _limits(settings),
     }
@@ -126,6 +128,12 @@ def _merge(repeats: Sequence[Mapping[str, Mapping[str, Estimate]]]) -> dict[str,
                 entry |= {"std": float(found[:, 0].std(ddof=1)), "values": found[:, 0].tolist()}
             merged[condition][metric] = entry
     return merged
+
+
+def _fixed_box(conditions: Mapping[str, Probes], probes: FaceSet) -> dict[str, Any]:
+    grid = PatternGrid(5, image_size=probes.image_size)
+    scores = {name: score_fixed_box(found.box, probes.labels, grid=grid) for name, found in conditions.items()}
+    return {name: {"iou": plain(estimate)} for name, estimate in scores.items()}
 
 
 def _comparisons(

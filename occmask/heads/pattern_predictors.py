@@ -89,11 +89,13 @@ class PatternClassifier(nn.Sequential):
         return F.cross_entropy(pattern, label.to(pattern.device))
 
     def answer(self, pattern: Tensor) -> OcclusionAnswer:  # (B, P)
-        """Cell and cover probabilities, and the pattern with the highest expected IoU under the prediction."""
+        """Cell and cover probabilities, and the box: nothing where that is the likeliest single pattern, otherwise the
+        rectangle with the highest expected IoU under the prediction."""
         _check_width("classification", pattern, self.grid.num_patterns)
         probability = pattern.softmax(1)
         cells = (probability @ self.covering.to(pattern.dtype)).unflatten(1, (self.k, self.k))
-        best = (probability @ self.iou.to(pattern.dtype)).argmax(1)
+        rectangle = 1 + (probability @ self.iou.to(pattern.dtype))[:, 1:].argmax(1)
+        best = torch.where(probability.argmax(1) == 0, 0, rectangle)
         return OcclusionAnswer(cells.clamp(0, 1), self.boxes.to(pattern.dtype)[best], 1 - probability[:, 0])
 
 

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from .conditions import Scores, answers, embedder, plain, probes_by_condition, score_known_people, score_unseen_people
+from .conditions import (
+    Scores,
+    answers,
+    embedder,
+    plain,
+    probes_by_condition,
+    score_fixed_box,
+    score_known_people,
+    score_unseen_people,
+)
 
 __all__ = [
     "Scores",
@@ -10,6 +19,7 @@ __all__ = [
     "embedder",
     "plain",
     "probes_by_condition",
+    "score_fixed_box",
     "score_known_people",
     "score_unseen_people",
 ]

@@ -16,6 +16,7 @@ _METHODS = {
     "from": "FROM",
     "retrofit": "FROM, frozen trunk",
     "frozen": "frozen control",
+    "fixed_box": "best fixed box",
 }
 
 
@@ -46,7 +47,7 @@ def methods_of(results: Results) -> list[str]:
 
 def estimate(results: Results, method: str, section: str, condition: str, metric: str) -> Estimate | None:
     """One figure with its interval, or None when it was not measured; a figure without an interval is its own."""
-    here: Any = results.get("methods", {})
+    here: Any = _everything(results)
     for key in (method, section, condition, metric):
         here = here.get(key) if isinstance(here, Mapping) else None
     if not isinstance(here, Mapping) or here.get("value") is None:
@@ -56,16 +57,22 @@ def estimate(results: Results, method: str, section: str, condition: str, metric
     return Estimate(value, low, high)
 
 
+def _everything(results: Results) -> dict[str, Any]:
+    """What was trained, and the controls that were not: answers that anybody could give without a model."""
+    return {**results.get("methods", {}), **results.get("controls", {})}
+
+
 def methods_with(results: Results, section: str, metric: str) -> list[str]:
-    """The methods of which a metric was measured on at least one condition."""
-    return [m for m in methods_of(results) if conditions_with(results, section, metric, [m])]
+    """The methods, and then the controls, of which a metric was measured on at least one condition."""
+    shown = [*methods_of(results), *results.get("controls", {})]
+    return [m for m in shown if conditions_with(results, section, metric, [m])]
 
 
 def conditions_with(results: Results, section: str, metric: str, methods: list[str]) -> list[str]:
     """The conditions on which a metric was measured for at least one of the methods, in the results' order."""
     named = list(results.get("conditions", []))
     for method in methods:
-        measured = results["methods"][method].get(section, {})
+        measured = _everything(results)[method].get(section, {})
         named += [c for c in measured if c not in named]
     return [c for c in named if any(estimate(results, m, section, c, metric) is not None for m in methods)]
 

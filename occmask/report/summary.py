@@ -110,6 +110,9 @@ def _answer(results: Results, method: str, condition: str) -> str | None:
         f"Asked what is covered, {_PHRASES[method]} answers with a box whose mean IoU with the true one is "
         f"{iou.value:.2f} at {condition_name(condition)}"
     )
+    fixed = estimate(results, "fixed_box", "occlusion", condition, "iou")
+    if fixed:
+        told += f" (the best box that never looks at the picture: {fixed.value:.2f})"
     return f"{told}, and calls {100 * clean.value:.1f} % of the clean faces clean." if clean else f"{told}."
 
 

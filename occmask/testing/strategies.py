@@ -57,7 +57,7 @@ def boxes(
         edges = st.tuples(*(st.integers(*span) for span in (across, down, across, down)))
         kind: Any = np.int64
     else:
-        edges = st.tuples(*(st.floats(*span, width=64) for span in (across, down, across, down)))  # type: ignore[arg-type]
+        edges = st.tuples(*(st.floats(*span, width=64) for span in (across, down, across, down)))
         kind = np.float64
     return st.lists(edges.map(_in_order), max_size=most).map(lambda rows: np.array(rows, kind).reshape(-1, 4))
 

@@ -57,7 +57,8 @@ def train(
     `occluders` cover the share of the faces that the recipe asks for, where `placement` puts them (None: FROM's random
     placement).  `out`: a folder for `last.safetensors` (replaced atomically every `recipe.checkpoint_every` steps and
     at the end) and `log.jsonl`; None keeps nothing.  `resume`: go on from `out/last.safetensors`; on a CPU the weights
-    end bit for bit as without the interruption.  Raises `TrainingError`, `OptionError`, `CheckpointError` or `DataError`.
+    end bit for bit as without the interruption.
+    Raises `TrainingError`, `OptionError`, `CheckpointError` or `DataError`.
     """
     folder = Path(out) if out is not None else None
     _check(model, loss, faces, recipe)

@@ -37,6 +37,9 @@ def test_results_hold_every_method_condition_and_figure_with_its_interval(demo):
                 assert 0 <= figure["low"] <= figure["value"] <= figure["high"] <= 1
                 assert len(figure["values"]) == (4 if section == "verification_unseen" else 2)
                 assert figure["value"] == pytest.approx(np.mean(figure["values"]))
+    fixed = results["controls"]["fixed_box"]["occlusion"]
+    assert fixed["clean"]["iou"]["value"] == 1
+    assert 0.3 < fixed["area_40"]["iou"]["value"] < fixed["area_50"]["iou"]["value"] < 1
     compared = {(c["method"], c["against"]) for c in results["comparisons"]}
     assert compared == {("from", "baseline"), *CONTROLS.items()}
 
@@ -54,7 +57,7 @@ def test_the_pictures_and_the_page_show_what_was_found(demo):
     assert f"{100 * value:.1f}" in page
     assert f"{100 * value:.1f}" in table
     assert "AT&amp;T Laboratories Cambridge" in page
-    assert "src=\"http" not in page
+    assert 'src="http' not in page
 
 
 @pytest.mark.slow

@@ -70,7 +70,8 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(name, opt
     monkeypatch.setattr(loop, "training_step", real)
     torch.manual_seed(123)  # another process has other random numbers
     resumed, resumed_loss = run(recipe, out=tmp_path / "cut", resume=True)
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True))
+    ends = zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    assert all(torch.equal(a, b) for a, b in ends)
     assert torch.equal(whole_loss.weight, resumed_loss.weight)
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 10))
@@ -217,9 +218,7 @@ def test_the_head_has_a_learning_rate_of_its_own_and_both_follow_the_schedule():
 
 def test_the_step_schedule_drops_where_it_says():
     model, loss = fresh(recipe_named("baseline"))
-    optimiser = build_optimiser(
-        Spec("sgd", learning_rate=1.0), model, loss, head_learning_rate=None, weight_decay=0.0
-    )
+    optimiser = build_optimiser(Spec("sgd", learning_rate=1.0), model, loss, head_learning_rate=None, weight_decay=0.0)
     rates = []
     for index in range(8):
         set_learning_rate(optimiser, Spec("step", at=(0.25, 0.75), factor=0.1), index=index, total=8, warm_up=0)
@@ -259,7 +258,7 @@ def test_a_finished_folder_is_not_written_over_and_another_recipe_is_not_resumed
     run(recipe_named("baseline", **QUICK), out=tmp_path)
     with pytest.raises(occmask.CheckpointError, match="exists already"):
         run(recipe_named("baseline", **QUICK), out=tmp_path)
-    with pytest.raises(occmask.CheckpointError, match="weight_decay was 0.0005 and is now 0.1"):
+    with pytest.raises(occmask.CheckpointError, match=r"weight_decay was 0\.0005 and is now 0\.1"):
         run(recipe_named("baseline", weight_decay=0.1, **QUICK), out=tmp_path, resume=True)
 
 

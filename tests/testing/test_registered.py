@@ -1,0 +1,55 @@
+"""Everything registered keeps its protocol."""
+
+from __future__ import annotations
+
+import pytest
+
+from occmask import BACKBONES, HEADS, MARGINS, MASK_DECODERS, PATTERN_PREDICTORS, Spec
+from occmask.testing import check_backbone, check_head, check_margin, check_mask_decoder, check_pattern_predictor
+
+
+@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "lresnet"])
+def test_every_backbone_keeps_its_protocol(name: str) -> None:
+    check_backbone(name)
+
+
+@pytest.mark.slow
+def test_lresnet_keeps_its_protocol() -> None:
+    check_backbone(Spec("lresnet", depth=18))
+
+
+@pytest.mark.parametrize("name", [name for name in HEADS if name != "from"])
+def test_every_other_head_keeps_its_protocol(name: str) -> None:
+    check_head(name)
+
+
+@pytest.mark.parametrize("predictor", PATTERN_PREDICTORS)
+@pytest.mark.parametrize("decoder", MASK_DECODERS)
+def test_froms_head_keeps_its_protocol_with_every_decoder_and_predictor(decoder: str, predictor: str) -> None:
+    check_head(Spec("from", width=8, mask_decoder=decoder, pattern_predictor=predictor))
+
+
+def test_froms_head_keeps_its_protocol_with_other_options() -> None:
+    check_head(Spec("from", width=8, threshold=0.5, pattern_predictor=Spec("classification", k=3, dropout=0)))
+
+
+@pytest.mark.parametrize("name", MASK_DECODERS)
+def test_every_mask_decoder_keeps_its_protocol(name: str) -> None:
+    check_mask_decoder(name)
+
+
+@pytest.mark.parametrize("name", PATTERN_PREDICTORS)
+@pytest.mark.parametrize("k", [1, 5, 7])
+def test_every_pattern_predictor_keeps_its_protocol(name: str, k: int) -> None:
+    check_pattern_predictor(Spec(name, k=k))
+
+
+@pytest.mark.parametrize("name", MARGINS)
+def test_every_margin_keeps_its_protocol(name: str) -> None:
+    check_margin(name)
+
+
+@pytest.mark.parametrize("name", ["arcface", "combined", "sphereface"])
+def test_every_angular_margin_keeps_its_protocol_with_its_other_options(name: str) -> None:
+    check_margin(Spec(name, monotone=True))
+    check_margin(Spec(name, gradient="straight_through"), exact_gradient=False)
