@@ -1,13 +1,19 @@
-"""Hypothesis profiles: `HYPOTHESIS_PROFILE=ci make test`; without the variable, "default".
+"""What all tests share: Hypothesis profiles, and registries that forget what a test registered.
 
-No deadlines in any of them: how long an example takes says more about what else the machine is doing.
+`HYPOTHESIS_PROFILE=ci make test`; without the variable the profile is "default".  None has deadlines: how long an
+example takes says more about what else the machine is doing.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+import occmask
+from occmask.registry import Registry
 
 _SLOW_MACHINE = [HealthCheck.too_slow]
 
@@ -17,3 +23,17 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 # A long look for rare cases, by hand: HYPOTHESIS_PROFILE=thorough make test PYTEST_ARGS=tests/margins
 settings.register_profile("thorough", deadline=None, max_examples=2000, suppress_health_check=_SLOW_MACHINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+REGISTRIES = [
+    value for name in filter(str.isupper, occmask.__all__) if isinstance(value := getattr(occmask, name), Registry)
+]
+
+
+@pytest.fixture(autouse=True)
+def _forget_what_the_test_registered() -> Iterator[None]:
+    """Tests over everything registered must not meet the half-made components of other tests."""
+    before = [(registry, dict(registry._loaded)) for registry in REGISTRIES]
+    yield
+    for registry, loaded in before:
+        registry._loaded = loaded

@@ -187,7 +187,10 @@ def _environment() -> dict[str, Any]:
 
 
 def _limits(settings: DemoSettings) -> list[str]:
-    limits = []
+    limits = [
+        "Step counts, learning rates and widths come from an earlier study that looked at these probes; what was added "
+        "since was chosen on pictures 4-5 and training occluders alone."
+    ]
     if settings.seeds == 1:
         limits.append(
             "One training run a method: another seed moves every figure by a few points (--seeds repeats it)."

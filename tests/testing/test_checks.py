@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from occmask import FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
+from occmask import FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth, Spec
 from occmask.testing import check_backbone, check_head, check_margin, check_mask_decoder, check_pattern_predictor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,7 +181,6 @@ class FailsToBuild(GoodHead):
 
 def test_a_good_head_passes() -> None:
     check_head(GoodHead)
-    check_head(f"{__name__}:GoodHead" if __name__ in sys.modules else GoodHead)
 
 
 @pytest.mark.parametrize(
@@ -355,6 +354,19 @@ def test_good_margins_pass() -> None:
 def test_a_broken_margin_is_caught_by_the_clause_it_breaks(margin: type[GoodMargin], clause: str) -> None:
     with pytest.raises(AssertionError, match=clause):
         check_margin(margin)
+
+
+def test_a_component_is_told_as_spec_mapping_path_or_factory() -> None:
+    for cosface in (
+        Spec("cosface", margin=0.2),
+        {"name": "cosface", "margin": 0.2},
+        "occmask.margins.functions:CosFace",
+    ):
+        check_margin(cosface)
+    with pytest.raises(AssertionError, match=r"margin loss 'cosfase' is built .* Did you mean 'cosface'"):
+        check_margin("cosfase")
+    with pytest.raises(AssertionError, match=r"margin loss 'cosface' is built .* no option 'margn'"):
+        check_margin(Spec("cosface", margn=0.2))
 
 
 def test_how_far_a_margin_must_be_harder_can_be_told() -> None:
