@@ -14,7 +14,7 @@ from ..errors import DataError, ShapeError
 ORANGE = (255, 122, 0)  # what the model believes is covered
 TEAL = (0, 200, 175)  # what really is
 _INK, _FAINT, _PAPER = (28, 30, 34), (98, 102, 110), (255, 255, 255)
-_TINT_AT_HALF, _TINT_AT_ONE = 0.28, 0.60  # opacity of the orange; weak enough that the face shows through
+_TINT_AT_ZERO, _TINT_AT_ONE = 0.20, 0.65  # opacity of the orange; weak enough that the face shows through
 _TITLE, _SUBTITLE, _HEADING = 17, 15, 26  # font sizes in pixels
 
 
@@ -38,20 +38,30 @@ class FacePicture:
             if box is not None and np.shape(box) != (4,):
                 raise ShapeError(f"{name} is {np.shape(box)}; it must be (4,): x0 y0 x1 y1")
 
+    @property
+    def believed(self) -> NDArray[np.bool_]:
+        """(K, K): the cells of the answer, whose centre lies in the box; without a box those at one half or above."""
+        if self.box is None:
+            likely: NDArray[np.bool_] = self.cells >= 0.5
+            return likely
+        centre = (np.arange(len(self.cells)) + 0.5) / len(self.cells)
+        x0, y0, x1, y1 = self.box
+        inside: NDArray[np.bool_] = np.outer((centre > y0) & (centre < y1), (centre > x0) & (centre < x1))
+        return inside
+
 
 def draw_face(picture: FacePicture, *, scale: int = 3) -> Image.Image:
     """The face enlarged `scale` times, believed-covered cells in orange, the true box outlined in teal.
 
-    The stronger the tint, the surer the model; cells below one half stay as they are.  The predicted box has a
-    thin orange outline.
+    The stronger the tint, the surer the model is of that cell.  The predicted box has a thin orange outline.
     """
     height, width = picture.image.shape[:2]
     face = _enlarged(picture, scale)
     tint = Image.new("L", face.size, 0)
     brush = ImageDraw.Draw(tint)
     k = len(picture.cells)
-    for row, column in zip(*np.nonzero(picture.cells >= 0.5), strict=True):
-        strength = _TINT_AT_HALF + (_TINT_AT_ONE - _TINT_AT_HALF) * (2 * float(picture.cells[row, column]) - 1)
+    for row, column in zip(*np.nonzero(picture.believed), strict=True):
+        strength = _TINT_AT_ZERO + (_TINT_AT_ONE - _TINT_AT_ZERO) * float(picture.cells[row, column])
         left, right = (i * width // k * scale for i in (column, column + 1))
         top, bottom = (i * height // k * scale for i in (row, row + 1))
         brush.rectangle((left, top, right - 1, bottom - 1), fill=round(255 * min(strength, 1.0)))
@@ -134,7 +144,12 @@ def _caption(drawing: ImageDraw.ImageDraw, at: tuple[int, int], picture: FacePic
         drawing.text((at[0], at[1] + drop), text, fill=colour, font=font)
 
 
-_LEGEND = ("as given (above), the answer (below)", "believed covered: 50 % to 100 % sure", "predicted box", "true box")
+_LEGEND = (
+    "as given (above), the answer (below)",
+    "believed covered: the stronger, the surer",
+    "predicted box",
+    "true box",
+)
 
 
 def _legend_width() -> int:
@@ -147,7 +162,7 @@ def _draw_legend(drawing: ImageDraw.ImageDraw, x: float, y: float) -> None:
     for index, text in enumerate(_LEGEND):
         if index == 1:
             for step in range(76):
-                strength = _TINT_AT_HALF + (_TINT_AT_ONE - _TINT_AT_HALF) * step / 75
+                strength = _TINT_AT_ZERO + (_TINT_AT_ONE - _TINT_AT_ZERO) * step / 75
                 colour = tuple(round(150 + (c - 150) * strength) for c in ORANGE)  # over mid-grey, as on a face
                 drawing.line((x + step, y, x + step, y + 17), fill=colour)
             x += 86

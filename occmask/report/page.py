@@ -129,10 +129,10 @@ def _faces(results: Results, pictures: Sequence[FacePicture]) -> str:
     )
     return f"""<section>
 <h2>What the model believes is covered</h2>
-<p>Above, the face as the model got it. Below, its answer: a grid of {k} x {k} cells, each orange when the model is
-more than half sure that the cell is covered, and the stronger the surer. Right and wrong answers are shown alike.</p>
+<p>Above, the face as the model got it. Below, its answer on a grid of {k} x {k} cells: the ones it believes to be
+covered are orange, and the surer it is of a cell the stronger. Right and wrong answers are shown alike.</p>
 <ul class="legend">
-<li><i class="sure"></i>believed covered, 50 % to 100 % sure</li>
+<li><i class="sure"></i>believed covered: the stronger, the surer</li>
 <li><i class="said"></i>the model's box</li>{true}
 </ul>
 <div class="faces">
@@ -143,7 +143,7 @@ more than half sure that the cell is covered, and the stronger the surer. Right 
 
 
 def _face_alt(picture: FacePicture) -> str:
-    covered = int((picture.cells >= 0.5).sum())
+    covered = int(picture.believed.sum())
     answer = (
         f"the model marks {covered} of {picture.cells.size} cells as covered" if covered else "the model marks nothing"
     )

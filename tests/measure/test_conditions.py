@@ -53,7 +53,9 @@ def test_answers_do_not_depend_on_the_batch(model, faces):
 
 def test_pictures_of_the_gallery_are_named_and_figures_are_shares(model, faces):
     gallery, probes = split_gallery_probes(faces, gallery=3)
-    scores = score_known_people(model, gallery, probes, probes_by_condition(probes, names=["clean", "area_50"]), far=0.1)
+    scores = score_known_people(
+        model, gallery, probes, probes_by_condition(probes, names=["clean", "area_50"]), far=0.1
+    )
     assert scores.identification["clean"]["rank1"].value > 0.9  # nearly the same picture
     assert scores.correct["clean"].shape == (12,)
     assert scores.identification["clean"]["rank1"].value == scores.correct["clean"].mean()

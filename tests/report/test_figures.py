@@ -38,6 +38,14 @@ def test_every_cell_of_any_grid_is_tinted_where_the_grid_lines_say(make_picture,
     np.testing.assert_array_equal(orange, (cells >= 0.5)[rows][:, columns])
 
 
+def test_with_a_box_its_cells_are_the_answer_whatever_the_others_say(make_picture):
+    cells = np.full((4, 4), 0.9)
+    drawn = is_orange(pixels(draw_face(make_picture(cells=cells, box=np.array([0, 0.5, 0.5, 1]), true_box=None))))
+    expected = np.zeros((336, 288), bool)
+    expected[168:, :144] = True
+    np.testing.assert_array_equal(drawn, expected)
+
+
 def test_the_surer_the_model_the_stronger_the_tint(make_picture):
     strengths = []
     for sure in (0.0, 0.49, 0.5, 0.75, 1.0):
@@ -57,7 +65,8 @@ def test_the_true_box_is_outlined_in_teal_along_its_edges(make_picture):
 
 
 def test_the_predicted_box_is_a_thin_orange_line(make_picture):
-    drawn = is_exactly(pixels(draw_face(make_picture(cells=np.zeros((4, 4)), true_box=None))), ORANGE)
+    picture = make_picture(cells=np.zeros((4, 4)), box=np.array([0.75, 0.75, 1, 1]), true_box=None)
+    drawn = is_exactly(pixels(draw_face(picture)), ORANGE)
     assert drawn[252, 216:].all()
     assert drawn[252:, 287].all()
     assert drawn.sum() == 2 * 72 + 2 * 84 - 4
