@@ -34,7 +34,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "frozen": _SECOND_STAGE,
     "retrofit": _SECOND_STAGE,
 }
-STEPS = {"baseline": 150, "augmented": 200, "from": 200, "frozen": 300, "retrofit": 300}
+STEPS = {"baseline": 150, "augmented": 300, "from": 300, "frozen": 400, "retrofit": 400}
 
 
 @dataclass(frozen=True, kw_only=True)

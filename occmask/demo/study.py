@@ -188,7 +188,7 @@ def _environment() -> dict[str, Any]:
 
 def _limits(settings: DemoSettings) -> list[str]:
     limits = [
-        "Step counts, learning rates and widths come from an earlier study that looked at these probes; what was added "
+        "Learning rates and widths come from an earlier study that looked at these probes; what was changed "
         "since was chosen on pictures 4-5 and training occluders alone."
     ]
     if settings.seeds == 1:
