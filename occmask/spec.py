@@ -43,9 +43,11 @@ class Spec:
     name: str
     options: Mapping[str, Any]
 
-    def __init__(self, name: str, **options: Any):
+    def __init__(self, name: str, /, **options: Any):
         if not isinstance(name, str) or not name:
             raise OptionError(f"a Spec begins with a component's name, not {name!r}")
+        if "name" in options:
+            raise OptionError(f"no component has an option 'name': it is the component itself, here {name!r}")
         object.__setattr__(self, "name", name)
         frozen = {key: _freeze(key, value) for key, value in sorted(options.items())}
         object.__setattr__(self, "options", MappingProxyType(frozen))
@@ -58,7 +60,7 @@ class Spec:
         if isinstance(value, str):
             return cls(value)
         if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-            return cls(**value)
+            return cls(value["name"], **{key: option for key, option in value.items() if key != "name"})
         raise OptionError(f"a component is a name, a Spec or a mapping with a 'name', not {value!r}")
 
     def replace(self, **options: Any) -> Spec:

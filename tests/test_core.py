@@ -308,3 +308,10 @@ def test_a_plugins_name_cannot_be_taken_in_a_script(installed: Path) -> None:
         paths=(installed,),
     )
     assert "comes from plug-in 'occmask-lowrank'; pick another name" in ran.stdout, ran.stderr
+
+
+def test_an_option_called_name_is_refused_instead_of_replacing_the_component() -> None:
+    with pytest.raises(occmask.OptionError, match="no component has an option 'name'"):
+        Spec("cosface").replace(name="arcface")
+    with pytest.raises(occmask.OptionError, match="no component has an option 'name'"):
+        occmask.build_loss("cosface", embedding_dim=4, num_classes=2, name="arcface")

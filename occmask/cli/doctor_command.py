@@ -67,7 +67,7 @@ def _plugins() -> dict[str, str]:
 
 
 def _self_check() -> dict[str, Any]:
-    """Two training steps of the demo's model on noise: the loss falls, the answer is a probability."""
+    """Four training steps of the demo's model on noise: the loss falls, the answer is a probability."""
     start = time.perf_counter()
     torch.manual_seed(0)
     model = build("from_tiny")

@@ -188,8 +188,9 @@ def _environment() -> dict[str, Any]:
 
 def _limits(settings: DemoSettings) -> list[str]:
     limits = [
-        "Learning rates and widths come from an earlier study that looked at these probes; what was changed "
-        "since was chosen on pictures 4-5 and training occluders alone."
+        "Learning rates and widths come from an earlier study that looked at these probes. What was changed since was "
+        "chosen on pictures 4-5 and training occluders, but more steps were looked for because a first run on these "
+        "probes had fallen short of what was hoped."
     ]
     if settings.seeds == 1:
         limits.append(

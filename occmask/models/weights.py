@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, OptionError, PluginError, UnknownNameError
-from ..patterns import PatternGrid
 from ..version import __version__
 from .config import ModelConfig, components
 from .face import FaceModel
@@ -96,7 +95,7 @@ def load_weights(
         found = Published(own, (), (), trainers.get(f"{TRAINING}loss.weight"), None)
     else:
         found = read_published(read_pickled(path), path)
-        _expand_prelus(model, found.tensors)
+        found = found._replace(converted=found.converted + _expand_prelus(model, found.tensors))
     if loss is not None:
         _check_loss(loss, found.class_weight, path)
     report = _fill(model, found.tensors, path, only=only, hint=_hint(model, found))
@@ -186,12 +185,15 @@ def _check_loss(loss: nn.Module, class_weight: Tensor | None, path: str | PathLi
         )
 
 
-def _expand_prelus(model: FaceModel, tensors: dict[str, Tensor]) -> None:
-    """A PReLU with one slope for all channels equals ours with that slope everywhere."""
+def _expand_prelus(model: FaceModel, tensors: dict[str, Tensor]) -> tuple[str, ...]:
+    """A PReLU with one slope for all channels equals ours with that slope everywhere; the names that were spread."""
+    spread = []
     for name, module in model.named_modules():
         key = f"{name}.weight"
         if isinstance(module, nn.PReLU) and key in tensors and tensors[key].shape == (1,):
             tensors[key] = tensors[key].expand_as(module.weight).clone()
+            spread.append(key)
+    return tuple(spread)
 
 
 def _hint(model: FaceModel, found: Published) -> str:
@@ -205,7 +207,8 @@ def _hint(model: FaceModel, found: Published) -> str:
     logits = found.tensors.get("head.pattern_predictor.4.running_mean")
     k = getattr(getattr(head, "pattern_predictor", None), "k", None)
     if logits is not None and k is not None:
-        fitting = [k for k in range(1, 20) if PatternGrid(k, model.config.image_size).num_patterns == logits.numel()]
+        largest = min(model.config.image_size)
+        fitting = [k for k in range(1, largest + 1) if (k * (k + 1) // 2) ** 2 + 1 == logits.numel()]
         if fitting and fitting[0] != k:
             hints.append(f"build it with pattern_predictor=Spec('classification', k={fitting[0]})")
     return f" ({' and '.join(hints)})" if hints else ""

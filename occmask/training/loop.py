@@ -148,6 +148,8 @@ class _Meter:
 def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -> None:
     if faces.num_people < 2:
         raise TrainingError(f"training needs faces of at least 2 people, and this set has {faces.num_people}")
+    if faces.labels.max() >= faces.num_people:
+        raise OptionError("the labels of these faces leave some people out; train on faces.relabel()")
     if loss.num_classes != faces.num_people:
         raise OptionError(
             f"the loss has {loss.num_classes} classes and the set {faces.num_people} people; "

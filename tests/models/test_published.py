@@ -178,7 +178,8 @@ def test_a_prelu_with_one_slope_is_spread_over_the_channels(published, tmp_path)
     state["mask.1.weight"] = torch.tensor([0.3])
     torch.save({"state_dict": state}, tmp_path / "one.pth.tar")
     model = occmask.build("from_r50", k=4)
-    occmask.load_weights(model, tmp_path / "one.pth.tar")
+    report = occmask.load_weights(model, tmp_path / "one.pth.tar")
+    assert report.converted == ("head.mask_decoder.1.weight",)
     assert torch.equal(model.head.mask_decoder[1].weight, torch.full((256,), 0.3))
 
 

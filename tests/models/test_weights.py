@@ -145,6 +145,12 @@ def test_every_tensor_that_does_not_fit_is_named_with_both_shapes(saved):
     assert "embedding.bn2.running_mean: (128,) in the file, (64,) in the model" in str(e.value)
 
 
+def test_a_mismatch_is_explained_for_pictures_smaller_than_any_grid_too(tmp_path):
+    occmask.save_weights(occmask.build("from_tiny", image_size=(16, 16), k=2), tmp_path / "small.safetensors")
+    with pytest.raises(occmask.CheckpointError, match="k=2"):
+        occmask.load_weights(occmask.build("from_tiny", image_size=(16, 16), k=3), tmp_path / "small.safetensors")
+
+
 def test_a_headless_model_names_the_tensors_it_has_no_place_for(saved):
     with pytest.raises(
         occmask.CheckpointError, match=r"head\.mask_decoder\.0\.weight: .* in the file, not in the model"

@@ -235,6 +235,7 @@ def one_person():
     [
         (one_person, {}, occmask.TrainingError, "at least 2 people"),
         (lambda: some_faces(people=4), {}, occmask.OptionError, "num_classes=4"),
+        (lambda: some_faces(people=4).select(range(4, 16)), {}, occmask.OptionError, r"faces\.relabel\(\)"),
         (some_faces, {"device": "warp9"}, occmask.OptionError, "'cpu' always works"),
     ],
 )
