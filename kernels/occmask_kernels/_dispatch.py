@@ -46,7 +46,10 @@ def backend(name: str) -> Iterator[None]:
 
 
 def use_triton(*tensors: Tensor) -> bool:
-    """Whether the kernels take these tensors, all on one device. Raises RuntimeError if "triton" was asked for in vain."""
+    """Whether the kernels take these tensors, all on one device.
+
+    Raises RuntimeError if "triton" was asked for and they do not.
+    """
     if _choice == "torch":
         return False
     why_not = _obstacle(tensors)

@@ -38,5 +38,5 @@ def on_device(tensor: Tensor) -> AbstractContextManager[Any]:
 
 
 def num_multiprocessors(tensor: Tensor) -> int:
-    """How many programs a persistent kernel starts; a handful under the interpreter, so that each takes several tiles."""
+    """How many programs a persistent kernel starts; under the interpreter few, so that each takes several tiles."""
     return torch.cuda.get_device_properties(tensor.device).multi_processor_count if tensor.is_cuda else 3

@@ -127,8 +127,9 @@ def main() -> int:
 
 def _row(line: dict[str, Any]) -> str:
     return (
-        f"sm_{line['arch']}  {line['kernel']:<26} {line['dtype']:<5} {line['case']:<22} {line['registers']:>4} registers"
-        f"  {line['spill_bytes']:>3} B spilled  {line['shared_bytes'] / 1024:>6.1f} KiB shared"
+        f"sm_{line['arch']}  {line['kernel']:<24} {line['dtype']:<5} {line['case']:<18}"
+        f"{line['registers']:>4} registers  {line['spill_bytes']:>3} B spilled"
+        f"  {line['shared_bytes'] / 1024:>6.1f} KiB shared"
         f"  {line['matrix_instructions']:>4} matrix  {line['wide_accesses']:>3} wide"
     )
 

@@ -93,7 +93,7 @@ def test_only_vectors_are_kept_beside_the_inputs():
         margin_lse(embedding, weight, label, 64.0, chunk=8)
     beside = [t for t in kept if not any(t is x for x in (embedding, weight))]
     assert kept
-    assert all(t.shape == (6,) for t in beside)
+    assert all(t.numel() <= 6 for t in beside)
 
 
 @settings(deadline=None)
@@ -252,7 +252,9 @@ E, W, Y = torch.randn(3, 4), torch.randn(5, 4), torch.tensor([0, 4, -1])
         ((E.long(), W, Y, 64.0), "floating point"),
         ((E, W.to("meta"), Y, 64.0), "one device"),
         ((E, W, Y, float("inf")), "finite number"),
-        ((E, W, Y, torch.tensor(64.0)), "finite number"),
+        ((E, W, Y, torch.tensor(torch.nan)), "scale is finite"),
+        ((E, W, Y, torch.tensor([64.0])), r"one float, shape \(\)"),
+        ((E, W, Y, True), "finite number"),
     ],
 )
 def test_bad_input_is_a_value_error_that_says_what_fits(arguments, message):

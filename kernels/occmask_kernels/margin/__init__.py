@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-import math
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from . import reference
+from .._dispatch import use_triton
+from . import op
+from .checks import check_inputs
+from .precision import PRECISIONS, TILE, is_bounded, working_dtype
 
-DEFAULT_CHUNK = 2048  # classes at a time: the fastest of 1024..8192 at (128..512, 10572, 512) on a CPU
+Cache = int | Literal["auto"]
 
-__all__ = ["DEFAULT_CHUNK", "margin_lse"]
+_CHUNK_ELEMENTS = 2**20  # of an (N, chunk) buffer: 4 MiB in float32, which a CPU's caches hold
+_CHUNKS = (1024, 8192)  # least and most classes at a time
+DEFAULT_CHUNK = 4096
+
+__all__ = ["default_chunk", "margin_lse", "margin_lse_and_rank"]
+
+
+def default_chunk(rows: int) -> int:
+    """How many classes are worked on at a time for so many rows, where no kernel runs."""
+    return min(max(_CHUNK_ELEMENTS // max(rows, 1), _CHUNKS[0]), _CHUNKS[1])
 
 
 def margin_lse(
-    embedding: Tensor, weight: Tensor, label: Tensor, scale: float, *, chunk: int = DEFAULT_CHUNK
+    embedding: Tensor,
+    weight: Tensor,
+    label: Tensor,
+    scale: float | Tensor,
+    *,
+    classes: Tensor | None = None,
+    precision: str | None = None,
+    cache: Cache = 0,
+    chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log-sum-exp of the scaled cosines of all other classes, and the cosine of one's own class.
 
@@ -28,47 +48,105 @@ def margin_lse(
 
     embedding: (N, D) and weight: (C, D), floating point, not normalised; the gradients of both go
     through the normalisation.  label: (N,) integers in [0, C), or -1 for "not among these classes":
-    no class is left out of the sum and cos_target is 0.  scale: a finite number of any size.
-    chunk: how many classes are worked on at a time; the largest temporary is N x chunk.
+    no class is left out of the sum and cos_target is 0.  scale: a finite number of any size, or a
+    tensor of one number, which then gets a gradient (not defined at 0).
+    classes: (M,) int64, sorted and without repeats: only these rows of `weight` take part (sampled
+    classes); a label that is not among them counts as -1, and the gradient of `weight` is a sparse
+    tensor of these rows.
+    precision: what the operands of the matrix products are rounded to, "fp16", "bf16", "tf32" or
+    "ieee" (float32, not rounded); sums are float32 always, and cos_target is never rounded.  Without
+    it, "fp16" where a Triton kernel runs and "ieee" elsewhere; where none runs, rounding is imitated.
+    cache: bytes for exp(scale * cos) of as many classes as they hold, kept from the forward pass for
+    the backward pass, which is then shorter by a matrix product; "auto" takes as many as the gradient
+    of `weight` does, or none for "fp16", whose accuracy the rounding of the cache would cost.
+    chunk: how many classes are worked on at a time where no kernel runs; without it, chosen by N.
     Returns log_neg (N,) and cos_target (N,): float64 if an input is, else float32, whatever autocast says.
 
     A row of no length (at most 1e-12) has cosine 0 with everything and gradient 0.  NaN gives NaN.
     With one class that is the row's own, log_neg is -inf.  Parts of `weight` add up:
-    logaddexp of their log_neg, sum of their cos_target.
+    logaddexp of their log_neg, sum of their cos_target.  The result does not depend on the run: no
+    atomics.  Differentiable once.
 
     Raises ValueError for shapes, types or devices that do not fit, a label outside [-1, C), a scale
-    that is not finite.  Inside torch.compile the labels' values are not looked at.
+    that is not finite.  On a GPU and inside torch.compile the labels' and the scale tensor's values are
+    not looked at, for that would wait for the device: there a label of no class makes its row NaN.
     """
-    _check(embedding, weight, label, scale, chunk)
-    log_neg, cos_target = reference.MarginLSE.apply(embedding, weight, label.long(), float(scale), chunk)
+    log_neg, cos_target, _ = _call(embedding, weight, label, scale, classes, precision, cache, chunk, ranked=False)
     return log_neg, cos_target
 
 
-def _check(embedding: Tensor, weight: Tensor, label: Tensor, scale: float, chunk: int) -> None:
-    if embedding.ndim != 2 or weight.ndim != 2 or embedding.shape[1] != weight.shape[1]:
-        raise ValueError(
-            f"embedding (N, D) and weight (C, D) share D, but got {tuple(embedding.shape)} and {tuple(weight.shape)}"
-        )
-    rows, classes = embedding.shape[0], weight.shape[0]
-    if classes == 0:
-        raise ValueError("weight (C, D) has no class; give at least one row")
-    if label.shape != (rows,):
-        raise ValueError(f"label has shape {tuple(label.shape)}; embedding {tuple(embedding.shape)} needs ({rows},)")
-    if not (embedding.is_floating_point() and weight.is_floating_point()):
-        raise ValueError(f"embedding and weight are floating point, not {embedding.dtype} and {weight.dtype}")
-    if label.is_floating_point() or label.is_complex() or label.dtype is torch.bool:
-        raise ValueError(f"label holds integers (torch.int64), not {label.dtype}")
-    if not embedding.device == weight.device == label.device:
-        raise ValueError(
-            "embedding, weight and label are on one device, "
-            f"not on {embedding.device}, {weight.device} and {label.device}"
-        )
-    if isinstance(scale, Tensor) or not math.isfinite(scale):
-        raise ValueError(f"scale is a finite number such as 64.0, not {scale!r}")
-    if chunk < 1:
-        raise ValueError(f"chunk is the number of classes worked on at a time, at least 1, not {chunk!r}")
-    if rows and not torch.compiler.is_compiling():
-        low, high = torch.stack(torch.aminmax(label)).tolist()
-        if low < -1 or high >= classes:
-            wrong = low if low < -1 else high
-            raise ValueError(f"label {wrong} is out of range: with {classes} classes give 0..{classes - 1}, or -1")
+def margin_lse_and_rank(
+    embedding: Tensor,
+    weight: Tensor,
+    label: Tensor,
+    scale: float | Tensor,
+    *,
+    classes: Tensor | None = None,
+    precision: str | None = None,
+    cache: Cache = 0,
+    chunk: int | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `margin_lse`, and from the same pass the rank of the own class among all.
+
+    rank: (N,) of label's type, how many other classes have a higher cosine: 0 is a right answer, below k a right one
+    among the first k.  For label -1 it counts the classes of positive cosine.  Classes closer together than the
+    rounding of `precision` may change places.  Needs a positive scale.
+    """
+    if not isinstance(scale, Tensor) and not scale > 0:
+        raise ValueError(f"the rank needs a positive scale, not {scale!r}")
+    return _call(embedding, weight, label, scale, classes, precision, cache, chunk, ranked=True)
+
+
+def _call(
+    embedding: Tensor,
+    weight: Tensor,
+    label: Tensor,
+    scale: float | Tensor,
+    classes: Tensor | None,
+    precision: str | None,
+    cache: Cache,
+    chunk: int | None,
+    *,
+    ranked: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    check_inputs(embedding, weight, label, scale, classes, cache, chunk)
+    if precision is not None and precision not in PRECISIONS:
+        raise ValueError(f"precision is one of {', '.join(PRECISIONS)} or None, not {precision!r}")
+    rows, num_classes = embedding.shape[0], (weight if classes is None else classes).shape[0]
+    label = label.long() if classes is None else _position(classes, label.long())
+    triton = rows > 0 and use_triton(embedding, weight)
+    precision = precision or ("fp16" if triton else "ieee")
+    dtype = working_dtype(embedding, weight)
+    bounded = _bounded(scale, num_classes, dtype)
+    if chunk is None:
+        chunk = default_chunk(rows)
+    scale = scale if isinstance(scale, Tensor) else torch.full((), float(scale), dtype=dtype, device=embedding.device)
+    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (embedding, weight, scale))
+    cached = _cached_classes(cache, embedding, num_classes, precision, chunk) if keep and bounded else 0
+    log_neg, cos_target, rank, *_ = op.margin_lse(
+        embedding, weight, label, scale, classes, precision, triton, bounded, cached, ranked, keep, chunk
+    )
+    return log_neg, cos_target, rank
+
+
+def _bounded(scale: float | Tensor, num_classes: int, dtype: torch.dtype) -> bool:
+    if isinstance(scale, Tensor):
+        if scale.device.type != "cpu" or torch.compiler.is_compiling():
+            return False  # reading it would wait for the device
+        scale = scale.item()
+    return is_bounded(float(scale), num_classes, dtype)
+
+
+def _position(classes: Tensor, label: Tensor) -> Tensor:
+    """Where in `classes` each label is; -1 where it is not."""
+    position = torch.searchsorted(classes, label).clamp(max=classes.shape[0] - 1)
+    return torch.where(classes[position] == label, position, -1)
+
+
+def _cached_classes(cache: Cache, embedding: Tensor, num_classes: int, precision: str, chunk: int) -> int:
+    """How many classes leave their tiles: all, or whole chunks."""
+    rows, dim = embedding.shape
+    if cache == "auto":
+        cache = 0 if precision == "fp16" else 4 * num_classes * dim
+    fitting = cache // max(rows * TILE[precision].itemsize, 1)
+    return num_classes if fitting >= num_classes else fitting // chunk * chunk

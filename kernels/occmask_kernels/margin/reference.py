@@ -1,30 +1,61 @@
-"""`margin_lse` in plain torch, chunked over classes: the CPU path, and what every kernel must compute.
+"""`margin_lse` in plain torch, chunked over classes: the CPU's path, and what every kernel must compute.
 
 Chunks go over the classes, never over the rows: with many more classes than rows, chunks of rows would
 read the class weights once for every few rows (and the gradient of the weights twice).
+
+Both passes work in buffers made once: on a CPU, asking the system for the memory of every chunk anew
+takes longer than the arithmetic.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
+
+from .precision import LOG_GAIN, ROW_GAIN, TILE, round_operand, working_dtype
 
 EPS = 1e-12  # a row not longer than this has no direction
+_LARGEST_TARGET = 2.0  # of |P|, see `split_gradient`
 
 
-def working_dtype(*tensors: Tensor) -> torch.dtype:
-    """float64 when an input is, else float32: sums of thousands of exponentials need it."""
-    return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
+class Forward(NamedTuple):
+    """What the forward pass finds; `tiles` are kept for the backward pass."""
+
+    log_neg: Tensor  # (N,)
+    cos_target: Tensor  # (N,)
+    rank: Tensor  # (N,) int64, or (0,)
+    tiles: Tensor  # (N, cached) exp(scale * cos) of the first classes, 0 for the own one
+
+
+class Gradients(NamedTuple):
+    """Of the inputs; of `weight` only the rows that took part."""
+
+    embedding: Tensor  # (N, D)
+    weight: Tensor  # (M, D)
+    scale: Tensor  # ()
+
+
+class GradientSplit(NamedTuple):
+    """d loss / d cos as row * P; P is what goes through the matrix products."""
+
+    row: Tensor  # (N,)
+    offset: Tensor  # (N,) P_ij = exp(scale * cos_ij - offset_i) for the other classes j
+    target: Tensor  # (N,) P of the own class
 
 
 def normalise(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Rows of length 1, and one over the length they had, (n, 1); both 0 where there is no direction."""
-    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    inverse = length.reciprocal().masked_fill(length <= EPS, 0.0)  # a comparison that keeps NaN
+    inverse = _inverse_length(rows)
     return rows * inverse, inverse
+
+
+def _inverse_length(rows: Tensor) -> Tensor:
+    length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    return length.reciprocal().masked_fill(length <= EPS, 0.0)  # a comparison that keeps NaN
 
 
 def normalise_backward(grad: Tensor, unit: Tensor, inverse: Tensor) -> Tensor:
@@ -32,68 +63,206 @@ def normalise_backward(grad: Tensor, unit: Tensor, inverse: Tensor) -> Tensor:
     return inverse * (grad - (grad * unit).sum(dim=1, keepdim=True) * unit)
 
 
-def _set_at(values: Tensor, column: Tensor, new: Tensor) -> None:
-    """values[i, column[i]] = new[i], in place, for the rows whose column is among these."""
-    inside = (column >= 0) & (column < values.shape[1])
-    index = column.clamp(0, values.shape[1] - 1).unsqueeze(1)
-    # no boolean indexing: it would wait for the device and break torch.compile's graph
-    values.scatter_(1, index, torch.where(inside.unsqueeze(1), new.unsqueeze(1), values.gather(1, index)))
+def target_cosine(embedding: Tensor, weight: Tensor, label: Tensor, classes: Tensor | None) -> Tensor:
+    """Cosine with the own class from unrounded rows, (N,); 0 for label -1, NaN for a label of no class."""
+    dtype = working_dtype(embedding, weight)
+    known = (label >= 0) & (label < (weight if classes is None else classes).shape[0])
+    row = torch.where(known, label, 0)
+    row = row if classes is None else classes[row]
+    own, _ = normalise(weight.index_select(0, row).to(dtype))  # (N, D)
+    cosine = (normalise(embedding.to(dtype))[0] * own).sum(dim=1)
+    return cosine.masked_fill(label == -1, 0.0).masked_fill((label != -1) & ~known, torch.nan)
 
 
-class MarginLSE(torch.autograd.Function):
-    """(embedding (N, D), weight (C, D), label (N,), scale, chunk) -> log_neg (N,), cos_target (N,).
+def split_gradient(
+    grad_log_neg: Tensor, grad_cos_target: Tensor, scale: Tensor, log_neg: Tensor, log_gain: float
+) -> GradientSplit:
+    """Rows that carry size and sign, and a P between 0 and exp(log_gain), whatever the incoming gradients.
 
-    Keeps its inputs and log_neg for the backward pass, which computes each chunk of cosines again.
+    With r = grad_log_neg * scale, d loss / d cos_ij = r_i exp(scale cos_ij - log_neg_i) for j != label_i and
+    grad_cos_target_i for the own class.  P of the own class stays within +-2 (times the gain), so that fp16 holds it.
     """
+    r = grad_log_neg * scale
+    size = torch.maximum(r.abs(), grad_cos_target.abs() / _LARGEST_TARGET)
+    row = torch.where(size == 0, torch.ones_like(size), torch.copysign(size, r))
+    offset = log_neg - (r / row).log() - log_gain  # r = 0: an infinite offset, and P = 0
+    gain = torch.exp(torch.full_like(row, log_gain))
+    return GradientSplit(row / gain, offset, grad_cos_target / row * gain)
 
-    @staticmethod
-    def forward(
-        ctx: Any, embedding: Tensor, weight: Tensor, label: Tensor, scale: float, chunk: int
-    ) -> tuple[Tensor, Tensor]:
-        dtype = working_dtype(embedding, weight)
-        with torch.autocast(embedding.device.type, enabled=False):
-            unit, _ = normalise(embedding.to(dtype))  # (N, D)
-            scaled = unit * scale
-            nothing = unit.new_full((unit.shape[0],), -torch.inf)
-            peak, total = nothing, torch.zeros_like(nothing)
-            for start in range(0, weight.shape[0], chunk):
-                class_unit, _ = normalise(weight[start : start + chunk].to(dtype))
-                logits = scaled @ class_unit.t()  # (N, chunk)
-                _set_at(logits, label - start, nothing)
-                top = torch.maximum(peak, logits.amax(dim=1))
-                shift = top.masked_fill(top == -torch.inf, 0.0)  # no negative so far: -inf - -inf would be NaN
-                total = total * torch.exp(peak - shift) + logits.sub_(shift.unsqueeze(1)).exp_().sum(dim=1)
-                peak = top
-            log_neg = peak.masked_fill(peak == -torch.inf, 0.0) + total.log()
-            # clamped from below only: a label too large is an index error even where it was not checked
-            target_unit, _ = normalise(weight[label.clamp(min=0)].to(dtype))  # (N, D)
-            cos_target = (unit * target_unit).sum(dim=1).masked_fill(label < 0, 0.0)
-        ctx.save_for_backward(embedding, weight, label, log_neg)
-        ctx.scale, ctx.chunk = scale, chunk
-        return log_neg, cos_target
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad_log_neg: Tensor, grad_cos_target: Tensor) -> tuple[Tensor | None, ...]:
-        embedding, weight, label, log_neg = ctx.saved_tensors
-        dtype = log_neg.dtype
-        grad_embedding: Tensor | None = None
-        grad_weight = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
-        with torch.autocast(embedding.device.type, enabled=False):
-            unit, inverse = normalise(embedding.to(dtype))
-            scaled = unit * ctx.scale
-            grad_unit = torch.zeros_like(unit)
-            row_scale = (grad_log_neg * ctx.scale).unsqueeze(1)
-            for start in range(0, weight.shape[0], ctx.chunk):
-                class_unit, class_inverse = normalise(weight[start : start + ctx.chunk].to(dtype))
-                grad_cos = scaled @ class_unit.t()  # (N, chunk); first the logits, then in place their gradient
-                grad_cos.sub_(log_neg.unsqueeze(1)).exp_().mul_(row_scale)
-                _set_at(grad_cos, label - start, grad_cos_target)
-                if ctx.needs_input_grad[0]:
-                    grad_unit.addmm_(grad_cos, class_unit)
-                if grad_weight is not None:
-                    grad_class = normalise_backward(grad_cos.t() @ unit, class_unit, class_inverse)
-                    grad_weight[start : start + ctx.chunk] = grad_class.to(weight.dtype)
-            if ctx.needs_input_grad[0]:
-                grad_embedding = normalise_backward(grad_unit, unit, inverse).to(embedding.dtype)
-        return grad_embedding, grad_weight, None, None, None
+def weigh(unit: Tensor, row: Tensor, row_gain: float) -> tuple[Tensor, Tensor]:
+    """Unit rows times `row` up to one common factor (): values that fp16 holds, and the factor."""
+    size = row.abs().amax() if row.numel() else row.new_ones(())
+    size = size.clamp(min=torch.finfo(row.dtype).tiny) / row_gain
+    return unit * (row / size).unsqueeze(1), size
+
+
+@contextmanager
+def plain_products() -> Iterator[None]:
+    """Matrix products in the operands' own float32, whatever torch's global settings and autocast say."""
+    settings = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+            yield
+    finally:
+        for setting, value in zip(settings, before, strict=True):
+            setting.fp32_precision = value
+
+
+class _Chunks:
+    """The scaled cosines of all rows with a chunk of classes at a time, in the same two buffers."""
+
+    def __init__(
+        self,
+        unit: Tensor,
+        weight: Tensor,
+        label: Tensor,
+        scale: Tensor,
+        classes: Tensor | None,
+        precision: str,
+        size: int,
+    ):
+        self.weight, self.classes, self.precision = weight, classes, precision
+        self.label, self.scaled = label, unit * scale
+        self.num_classes = (weight if classes is None else classes).shape[0]
+        self.size = min(size, self.num_classes)
+        self.cosines = unit.new_empty(unit.shape[0] * self.size)
+        self.units = unit.new_empty(self.size, unit.shape[1])
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for start in range(0, self.num_classes, self.size):
+            yield start, min(start + self.size, self.num_classes)
+
+    def class_units(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Unit rows (n, D) as operands, valid until the next chunk, and their inverse lengths (n, 1)."""
+        rows = (
+            self.weight[start:stop] if self.classes is None else self.weight.index_select(0, self.classes[start:stop])
+        )
+        rows = rows.to(self.units.dtype)
+        inverse = _inverse_length(rows)
+        unit = torch.mul(rows, inverse, out=self.units[: stop - start])
+        return round_operand(unit, self.precision), inverse
+
+    def buffer(self, start: int, stop: int) -> Tensor:
+        """(N, n), contiguous."""
+        rows = self.scaled.shape[0]
+        return self.cosines[: rows * (stop - start)].view(rows, stop - start)
+
+    def logits(self, class_unit: Tensor, start: int, stop: int) -> Tensor:
+        """(N, n), valid until the next chunk."""
+        return torch.mm(self.scaled, class_unit.t(), out=self.buffer(start, stop))
+
+    def set_target(self, values: Tensor, start: int, new: Tensor) -> None:
+        """values[i, label_i] = new_i, in place, for the rows whose own class is in the chunk that begins at `start`."""
+        column = self.label - start
+        inside = (column >= 0) & (column < values.shape[1])
+        index = column.clamp(0, values.shape[1] - 1).unsqueeze(1)
+        # no boolean indexing: it would wait for the device
+        values.scatter_(1, index, torch.where(inside.unsqueeze(1), new.unsqueeze(1), values.gather(1, index)))
+
+
+class RunningSum:
+    """The sum of exponentials of chunks of logits; `bounded`: no logit needs a maximum subtracted."""
+
+    def __init__(self, like: Tensor, *, bounded: bool):
+        self.bounded = bounded
+        self.total = torch.zeros_like(like)  # (N,)
+        self.peak = torch.zeros_like(like) if bounded else torch.full_like(like, -torch.inf)
+
+    def add(self, logits: Tensor) -> None:
+        """Leaves exp(logits - peak so far) in `logits`, (N, n)."""
+        if not self.bounded:
+            top = torch.maximum(self.peak, logits.amax(dim=1))
+            shift = top.masked_fill(top == -torch.inf, 0.0)  # no negative so far: -inf - -inf would be NaN
+            self.total *= torch.exp(self.peak - shift)
+            self.peak = top
+            logits.sub_(shift.unsqueeze(1))
+        self.total += logits.exp_().sum(dim=1)
+
+    def log(self) -> Tensor:
+        return self.peak.masked_fill(self.peak == -torch.inf, 0.0) + self.total.log()
+
+
+def forward(
+    embedding: Tensor,
+    weight: Tensor,
+    label: Tensor,
+    scale: Tensor,
+    classes: Tensor | None,
+    *,
+    precision: str,
+    bounded: bool,
+    cached: int,
+    ranked: bool,
+    chunk: int,
+) -> Forward:
+    """See `margin_lse`; `label` counts among `classes`, and `cached` is how many of them leave tiles."""
+    dtype = working_dtype(embedding, weight)
+    with plain_products():
+        unit, _ = normalise(embedding.to(dtype))
+        cos_target = target_cosine(embedding, weight, label, classes)
+        chunks = _Chunks(round_operand(unit, precision), weight, label, scale.to(dtype), classes, precision, chunk)
+        total = RunningSum(cos_target, bounded=bounded)
+        rank = label.new_zeros(label.shape[0] if ranked else 0)
+        tiles = unit.new_empty(unit.shape[0], cached, dtype=dtype if dtype == torch.float64 else TILE[precision])
+        nothing = torch.full_like(cos_target, -torch.inf)
+        for start, stop in chunks:
+            class_unit, _ = chunks.class_units(start, stop)
+            logits = chunks.logits(class_unit, start, stop)
+            chunks.set_target(logits, start, nothing)
+            if ranked:
+                rank += (logits > (cos_target * scale).unsqueeze(1)).sum(dim=1)
+            total.add(logits)
+            if start < cached:
+                tiles[:, start:stop] = logits[:, : cached - start]
+    return Forward(total.log(), cos_target, rank, tiles)
+
+
+def backward(
+    grad_log_neg: Tensor,
+    grad_cos_target: Tensor,
+    embedding: Tensor,
+    weight: Tensor,
+    label: Tensor,
+    scale: Tensor,
+    classes: Tensor | None,
+    found: Forward,
+    *,
+    precision: str,
+    chunk: int,
+    wants_weight: bool,
+) -> Gradients:
+    """Each chunk of cosines again, or from its tile, then both matrix products of its gradient."""
+    dtype = found.log_neg.dtype
+    with plain_products():
+        unit, inverse = normalise(embedding.to(dtype))
+        rounded = round_operand(unit, precision)
+        split = split_gradient(grad_log_neg, grad_cos_target, scale.to(dtype), found.log_neg, LOG_GAIN[precision])
+        chunks = _Chunks(rounded, weight, label, scale.to(dtype), classes, precision, chunk)
+        offset, from_tile = split.offset.unsqueeze(1), torch.exp(-split.offset).unsqueeze(1)
+        weighted, size = weigh(rounded, split.row, ROW_GAIN[precision])
+        weighted = round_operand(weighted, precision)  # (N, D)
+        grad_unit = torch.zeros_like(unit)
+        grad_weight = unit.new_empty(chunks.num_classes if wants_weight else 0, unit.shape[1])
+        cached = found.tiles.shape[1]
+        for start, stop in chunks:
+            class_unit, class_inverse = chunks.class_units(start, stop)
+            if stop <= cached:
+                p = torch.mul(found.tiles[:, start:stop], from_tile, out=chunks.buffer(start, stop))
+            else:
+                p = chunks.logits(class_unit, start, stop).sub_(offset).exp_()
+            chunks.set_target(p, start, split.target)
+            p = round_operand(p, precision)
+            grad_unit.addmm_(p, class_unit)
+            if wants_weight:
+                grad = torch.mm(p.t(), weighted, out=grad_weight[start:stop])
+                along = (grad * class_unit).sum(dim=1, keepdim=True)
+                grad.addcmul_(class_unit, along, value=-1).mul_(class_inverse * size)
+        grad_unit *= split.row.unsqueeze(1)
+        cosines = (grad_unit * unit).sum(dim=1)  # (N,) scale * sum_j P_ij cos_ij over all j, times row
+        grad_scale = (cosines - grad_cos_target * found.cos_target).sum() / scale
+        grad_embedding = normalise_backward(grad_unit, unit, inverse)
+    return Gradients(grad_embedding.to(embedding.dtype), grad_weight.to(weight.dtype), grad_scale.to(scale.dtype))
