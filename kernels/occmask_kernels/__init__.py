@@ -1,8 +1,12 @@
-"""The operations of occmask worth a kernel of their own, each in plain torch. Knows torch, never occmask."""
+"""The operations of occmask worth a kernel of their own: Triton on NVIDIA GPUs, plain torch elsewhere.
+
+Knows torch and Triton, never occmask.
+"""
 
 from __future__ import annotations
 
-from .margin import margin_lse
+from ._dispatch import backend
+from .margin import margin_lse, margin_lse_and_rank
 from .masking import mask_apply
 
-__all__ = ["margin_lse", "mask_apply"]
+__all__ = ["backend", "margin_lse", "margin_lse_and_rank", "mask_apply"]

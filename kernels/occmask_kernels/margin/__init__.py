@@ -16,6 +16,8 @@ Cache = int | Literal["auto"]
 
 _CHUNK_ELEMENTS = 2**20  # of an (N, chunk) buffer: 4 MiB in float32, which a CPU's caches hold
 _CHUNKS = (1024, 8192)  # least and most classes at a time
+_TILE_STEP = 256  # classes of a kernel's whole tiles
+_ALIGNED = 8  # elements: rows of 16-byte multiples
 DEFAULT_CHUNK = 4096
 
 __all__ = ["default_chunk", "margin_lse", "margin_lse_and_rank"]
@@ -23,7 +25,7 @@ __all__ = ["default_chunk", "margin_lse", "margin_lse_and_rank"]
 
 def default_chunk(rows: int) -> int:
     """How many classes are worked on at a time for so many rows, where no kernel runs."""
-    return min(max(_CHUNK_ELEMENTS // max(rows, 1), _CHUNKS[0]), _CHUNKS[1])
+    return min(max(_CHUNK_ELEMENTS // max(rows, 1) // 256 * 256, _CHUNKS[0]), _CHUNKS[1])
 
 
 def margin_lse(
@@ -122,7 +124,8 @@ def _call(
         chunk = default_chunk(rows)
     scale = scale if isinstance(scale, Tensor) else torch.full((), float(scale), dtype=dtype, device=embedding.device)
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (embedding, weight, scale))
-    cached = _cached_classes(cache, embedding, num_classes, precision, chunk) if keep and bounded else 0
+    cached = _cached_classes(cache, embedding, num_classes, precision, _TILE_STEP if triton else chunk)
+    cached = cached if keep and bounded else 0
     log_neg, cos_target, rank, *_ = op.margin_lse(
         embedding, weight, label, scale, classes, precision, triton, bounded, cached, ranked, keep, chunk
     )
@@ -143,10 +146,11 @@ def _position(classes: Tensor, label: Tensor) -> Tensor:
     return torch.where(classes[position] == label, position, -1)
 
 
-def _cached_classes(cache: Cache, embedding: Tensor, num_classes: int, precision: str, chunk: int) -> int:
-    """How many classes leave their tiles: all, or whole chunks."""
+def _cached_classes(cache: Cache, embedding: Tensor, num_classes: int, precision: str, step: int) -> int:
+    """How many classes leave their tiles: all (rounded up to whole rows of memory), or whole steps."""
     rows, dim = embedding.shape
     if cache == "auto":
         cache = 0 if precision == "fp16" else 4 * num_classes * dim
+    whole = -(-num_classes // _ALIGNED) * _ALIGNED
     fitting = cache // max(rows * TILE[precision].itemsize, 1)
-    return num_classes if fitting >= num_classes else fitting // chunk * chunk
+    return whole if fitting >= whole else fitting // step * step

@@ -90,21 +90,24 @@ def split_gradient(
     return GradientSplit(row / gain, offset, grad_cos_target / row * gain)
 
 
-def weigh(unit: Tensor, row: Tensor, row_gain: float) -> tuple[Tensor, Tensor]:
-    """Unit rows times `row` up to one common factor (): values that fp16 holds, and the factor."""
-    size = row.abs().amax() if row.numel() else row.new_ones(())
-    size = size.clamp(min=torch.finfo(row.dtype).tiny) / row_gain
-    return unit * (row / size).unsqueeze(1), size
+def weigh(row: Tensor, row_gain: float) -> Tensor:
+    """The number () to divide `row` by so that fp16 holds unit rows times the quotient."""
+    largest = row.abs().amax() if row.numel() else row.new_ones(())
+    return largest.clamp(min=torch.finfo(row.dtype).tiny) / row_gain
 
 
 @contextmanager
-def plain_products() -> Iterator[None]:
-    """Matrix products in the operands' own float32, whatever torch's global settings and autocast say."""
-    settings = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+def products(precision: str) -> Iterator[None]:
+    """Matrix products as `precision` says, whatever torch's global settings and autocast say.
+
+    Rounded operands hold no more bits than tf32 keeps, so a GPU may multiply them as tf32: the result is the same.
+    """
+    settings = {torch.backends.cuda.matmul: "ieee" if precision == "ieee" else "tf32"}
+    settings[torch.backends.mkldnn.matmul] = "ieee"
     before = [setting.fp32_precision for setting in settings]
     try:
-        for setting in settings:
-            setting.fp32_precision = "ieee"
+        for setting, value in settings.items():
+            setting.fp32_precision = value
         with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
             yield
     finally:
@@ -201,7 +204,7 @@ def forward(
 ) -> Forward:
     """See `margin_lse`; `label` counts among `classes`, and `cached` is how many of them leave tiles."""
     dtype = working_dtype(embedding, weight)
-    with plain_products():
+    with products(precision):
         unit, _ = normalise(embedding.to(dtype))
         cos_target = target_cosine(embedding, weight, label, classes)
         chunks = _Chunks(round_operand(unit, precision), weight, label, scale.to(dtype), classes, precision, chunk)
@@ -218,7 +221,8 @@ def forward(
             total.add(logits)
             if start < cached:
                 tiles[:, start:stop] = logits[:, : cached - start]
-    return Forward(total.log(), cos_target, rank, tiles)
+    log_neg = torch.where(cos_target.isnan(), cos_target, total.log())  # a label of no class spoils its row visibly
+    return Forward(log_neg, cos_target, rank, tiles)
 
 
 def backward(
@@ -237,14 +241,14 @@ def backward(
 ) -> Gradients:
     """Each chunk of cosines again, or from its tile, then both matrix products of its gradient."""
     dtype = found.log_neg.dtype
-    with plain_products():
+    with products(precision):
         unit, inverse = normalise(embedding.to(dtype))
         rounded = round_operand(unit, precision)
         split = split_gradient(grad_log_neg, grad_cos_target, scale.to(dtype), found.log_neg, LOG_GAIN[precision])
         chunks = _Chunks(rounded, weight, label, scale.to(dtype), classes, precision, chunk)
         offset, from_tile = split.offset.unsqueeze(1), torch.exp(-split.offset).unsqueeze(1)
-        weighted, size = weigh(rounded, split.row, ROW_GAIN[precision])
-        weighted = round_operand(weighted, precision)  # (N, D)
+        size = weigh(split.row, ROW_GAIN[precision])
+        weighted = round_operand(rounded * (split.row / size).unsqueeze(1), precision)  # (N, D)
         grad_unit = torch.zeros_like(unit)
         grad_weight = unit.new_empty(chunks.num_classes if wants_weight else 0, unit.shape[1])
         cached = found.tiles.shape[1]
