@@ -29,9 +29,9 @@ class AdaFace(nn.Module):
     g_add = margin + margin * q: CosFace-like for sharp faces, ArcFace-like for poor ones.  theta + g_angle is clipped
     to [0.001, pi - 0.001]; past the clip the face's own cosine takes no gradient.
 
-    `mean` and `std` are buffers: running mean and running standard deviation of the norms, 20 and 100 at the start.
-    In training mode each batch first renews a share `alpha` of them; in evaluation mode they stay.  A batch of one
-    face has no standard deviation and leaves that as it was.
+    `mean` (1,) and `std` (1,) are buffers: running mean and running standard deviation of the norms, 20 and 100 at the
+    start.  In training mode each batch first renews a share `alpha` of them; in evaluation mode they stay.  A batch of
+    one face has no standard deviation and leaves that as it was.
 
     Source: Kim, Jain, Liu, "AdaFace: Quality Adaptive Margin for Face Recognition" (CVPR 2022), section 3.3.
     """
@@ -43,8 +43,9 @@ class AdaFace(nn.Module):
     def __init__(self, *, margin: float = 0.4, h: float = 0.333, alpha: float = 0.01):
         super().__init__()
         self.margin, self.h, self.alpha = number("margin", margin), at_least_zero("h", h), share("alpha", alpha)
-        self.register_buffer("mean", torch.tensor(20.0))
-        self.register_buffer("std", torch.tensor(100.0))
+        # (1,) and not (): a compiled graph of torch 2.13 (backend aot_eager) drops updates of 0-dimensional buffers
+        self.register_buffer("mean", torch.tensor([20.0]))
+        self.register_buffer("std", torch.tensor([100.0]))
 
     def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:  # (B,), (B,) -> (B,)
         quality = self._quality(norm)

@@ -15,10 +15,10 @@ from .options import at_least_zero, share
 class CurricularFace(nn.Module):
     """phi = cos(theta + margin); a hard negative, one with cos_j > phi, counts as cos_j * (t + cos_j).
 
-    `t` is a buffer: the running mean of the target cosines, 0 at the start, of which each batch in training mode first
-    renews a share `alpha`.  So hard negatives weigh little at the beginning and more as the network learns.
-    `monotone` is the guard of `Combined`, on by default as in the published training, where phi past
-    theta = pi - margin was cos(theta) - margin * sin(margin); ours joins without a jump.
+    `t` (1,) is a buffer: the running mean of the target cosines, 0 at the start, of which each batch in training mode
+    first renews a share `alpha`.  So hard negatives weigh little at the beginning and more as the network learns.
+    `monotone` is the guard of `Combined`, on by default as in the published training; that one lowered the cosine by
+    margin * sin(margin) past the turn, with a small jump, and ours joins.
 
     Source: Huang et al., "CurricularFace: Adaptive Curriculum Learning Loss for Deep Face Recognition" (CVPR 2020),
     section 3, the functions T and N.
@@ -30,7 +30,7 @@ class CurricularFace(nn.Module):
     def __init__(self, *, margin: float = 0.5, alpha: float = 0.01, monotone: bool = True):
         super().__init__()
         self.target, self.alpha = ArcFace(margin=margin, monotone=monotone), share("alpha", alpha)
-        self.register_buffer("t", torch.tensor(0.0))
+        self.register_buffer("t", torch.tensor([0.0]))  # (1,) for the reason given in AdaFace
 
     def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:  # (B,), (B,) -> (B,)
         if self.training:

@@ -57,7 +57,8 @@ def reweighted_lse(
     Raises ValueError as `target_cosine` does, and for what `reweight` returns.
     """
     _check(embedding, weight, label)
-    if isinstance(scale, Tensor) or not math.isfinite(scale):
+    # a compiled graph takes another loss's scale as a symbol, which has no value to look at
+    if isinstance(scale, Tensor) or not (torch.compiler.is_compiling() or math.isfinite(scale)):
         raise ValueError(f"scale is a finite number such as 64.0, not {scale!r}")
     if chunk < 1:
         raise ValueError(f"chunk is the number of classes worked on at a time, at least 1, not {chunk!r}")
@@ -117,13 +118,12 @@ class _ReweightedLSE(torch.autograd.Function):
             grad_unit = torch.zeros_like(unit)
             for start in range(0, weight.shape[0], ctx.chunk):
                 class_unit, class_inverse = normalise(weight[start : start + ctx.chunk].to(dtype))
-                with torch.enable_grad():
-                    cosine = (unit @ class_unit.t()).requires_grad_()  # (N, chunk)
-                    changed = _reweighted(ctx.reweight, cosine)
-                grad_changed = (ctx.scale * changed.detach()).sub_(log_neg.unsqueeze(1)).exp_()
+                cosine = unit @ class_unit.t()  # (N, chunk)
+                changed, pull_back = torch.func.vjp(ctx.reweight, cosine)  # type: ignore[misc]
+                grad_changed = (ctx.scale * changed).sub_(log_neg.unsqueeze(1)).exp_()
                 grad_changed.mul_((ctx.scale * grad_log_neg).unsqueeze(1))
                 grad_changed.masked_fill_(_own(label, start, cosine.shape[1]), 0.0)
-                (grad_cosine,) = torch.autograd.grad(changed, cosine, grad_changed)
+                (grad_cosine,) = pull_back(grad_changed)
                 if ctx.needs_input_grad[0]:
                     grad_unit.addmm_(grad_cosine, class_unit)
                 if grad_weight is not None:
