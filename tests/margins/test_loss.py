@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+from torch.overrides import TorchFunctionMode
 
 import occmask
 from occmask import MARGINS, OptionError, ShapeError, Spec, UnknownNameError
@@ -262,15 +262,29 @@ def test_an_empty_batch_costs_nothing_teaches_nothing_and_changes_nothing(name):
     assert all(torch.equal(before[key], kept) for key, kept in loss.state_dict().items())
 
 
-def test_labels_on_a_gpu_are_not_waited_for():
-    """Stand-in tensors have a device and no values: looking at one raises, as waiting for it would cost time."""
-    with FakeTensorMode(allow_non_fake_inputs=True):
-        loss = occmask.build_loss("mv_am_softmax", embedding_dim=4, num_classes=3).to("cuda")
-        embedding, label = torch.ones(2, 4, device="cuda", requires_grad=True), torch.tensor([7, -1], device="cuda")
-        loss(embedding, label).backward()
-        assert loss.target_rank(embedding, label).shape == (2,)
-        with pytest.raises(DataDependentOutputException):
-            label.max().item()
+class AsOnAGPU(TorchFunctionMode):
+    """Tensors say that they are on a GPU, and looking at a value, which would wait for it, fails."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        if func == Tensor.is_cuda.__get__:
+            return True
+        assert func not in (Tensor.item, Tensor.tolist, Tensor.__bool__, Tensor.__int__), "waits for the device"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", ["curricularface", "mv_am_softmax"])
+def test_labels_on_a_gpu_are_not_waited_for_and_one_out_of_range_makes_its_face_s_loss_nan(name):
+    loss, (embedding, _) = build(Spec(name), 3, 4, 0), batch(4, 3, 4, 0)
+    label = torch.tensor([0, 3, -1, 2])
+    with pytest.raises(ShapeError):
+        loss.per_face(embedding, label)
+    with AsOnAGPU():
+        losses = loss.per_face(embedding, label)
+        rank = loss.target_rank(embedding, label)
+    assert losses.isnan().tolist() == [False, True, True, False]
+    assert rank.tolist()[1:3] == [3, 3]
+    with AsOnAGPU(), pytest.raises(AssertionError, match="waits"):
+        label.tolist()
 
 
 @pytest.mark.gpu
