@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 class Margin(Protocol):
     """An object built as `factory(**options)`: phi, what the margin makes of the target cosine.
 
-    `default_scale` is the loss's scale when the user gives none.
+    `default_scale` is the loss's scale when the user gives none.  A margin with state or random numbers is an
+    `nn.Module`, a part of the loss: it is in the loss's state_dict, moves with it, and in evaluation mode it neither
+    changes nor draws.
+
+    Two more methods if the margin has a use for them:
+
+    - `regulariser(norm)`, (B,) -> (B,): added to the loss of each face.
+    - `reweight(cosine, phi)`, (B, M), (B, 1) -> (B, M): what the cosines to other classes count as.  Elementwise in
+      the cosine, with a gradient through it only: phi comes detached.  The loss asks for the method after it has phi,
+      and calls it again in the backward pass, so what it uses must not change with a later batch.
     """
 
     default_scale: float
@@ -33,6 +42,13 @@ MARGINS: Registry[Margin] = Registry(
         "sphereface": "occmask.margins.functions:SphereFace",
         "combined": "occmask.margins.functions:Combined",
         "softmax": "occmask.margins.functions:NormalisedSoftmax",
+        "adaface": "occmask.margins.adaptive:AdaFace",
+        "magface": "occmask.margins.adaptive:MagFace",
+        "elastic_arcface": "occmask.margins.adaptive:ElasticArcFace",
+        "elastic_cosface": "occmask.margins.adaptive:ElasticCosFace",
+        "curricularface": "occmask.margins.reweighting:CurricularFace",
+        "mv_am_softmax": "occmask.margins.reweighting:MVAMSoftmax",
+        "mv_arc_softmax": "occmask.margins.reweighting:MVArcSoftmax",
     },
 )
 
@@ -43,7 +59,8 @@ def build_loss(loss: str | Spec, *, embedding_dim: int, num_classes: int, **opti
     >>> loss = occmask.build_loss("cosface", embedding_dim=512, num_classes=10572)
     >>> loss(embedding, label)          # (B, 512), (B,) int64 -> scalar
 
-    `options` are `scale` and the margin's own (`margin`; `m1 m2 m3` for "combined"; `gradient`).
+    `options` are `scale` and the margin's own (`margin`; `m1 m2 m3` for "combined"; `gradient`): see
+    `MARGINS.options(name)`.
     Raises `UnknownNameError` for the name, `OptionError` for an option.
     """
     from .loss import MarginLoss

@@ -8,9 +8,25 @@ import torch
 from torch import Tensor
 
 from ..errors import OptionError
+from .options import factor_of_angle, flag, number
 
 # Where the slope of acos is still finite: 2e3 here, infinite at 1.
-_LARGEST_COSINE = 1 - 1e-7
+LARGEST_COSINE = 1 - 1e-7
+
+
+def angle(cosine: Tensor) -> Tensor:
+    """The angle in radians of a cosine, which is clamped to +-(1 - 1e-7)."""
+    return torch.acos(cosine.clamp(-LARGEST_COSINE, LARGEST_COSINE))
+
+
+def add_to_angle(cosine: Tensor, added: Tensor, *, monotone: bool) -> Tensor:
+    """cos(theta + added), each face with its own `added` (B,) in radians; `monotone` is the guard of `Combined`."""
+    phi = torch.cos(angle(cosine) + added)
+    if monotone:
+        turn = torch.cos((math.pi - added).clamp(0, math.pi))  # the cosine where phi reaches -1
+        inside = cosine.clamp(-LARGEST_COSINE, LARGEST_COSINE)
+        phi = torch.where(inside < turn, cosine - turn - 1, phi)
+    return phi
 
 
 class Combined:
@@ -33,12 +49,10 @@ class Combined:
     def __init__(
         self, *, m1: float = 1.0, m2: float = 0.3, m3: float = 0.2, gradient: str = "exact", monotone: bool = False
     ):
-        self.m1, self.m2, self.m3 = _positive("m1", m1), _number("m2", m2), _number("m3", m3)
+        self.m1, self.m2, self.m3 = factor_of_angle("m1", m1), number("m2", m2), number("m3", m3)
         if gradient not in ("exact", "straight_through"):
             raise OptionError(f"option 'gradient' is 'exact' or 'straight_through', not {gradient!r}")
-        if not isinstance(monotone, bool):
-            raise OptionError(f"option 'monotone' is True or False, not {monotone!r}")
-        self.gradient, self.monotone = gradient, monotone
+        self.gradient, self.monotone = gradient, flag("monotone", monotone)
 
     def __call__(self, cosine: Tensor, norm: Tensor) -> Tensor:
         phi = self._exact(cosine)  # (B,)
@@ -49,9 +63,9 @@ class Combined:
     def _exact(self, cosine: Tensor) -> Tensor:
         if self.m1 == 1 and self.m2 == 0:
             return cosine - self.m3
-        inside = cosine.clamp(-_LARGEST_COSINE, _LARGEST_COSINE)
-        phi = torch.cos(self.m1 * torch.acos(inside) + self.m2)
+        phi = torch.cos(self.m1 * angle(cosine) + self.m2)
         if self.monotone:
+            inside = cosine.clamp(-LARGEST_COSINE, LARGEST_COSINE)
             turn = math.cos(min(max((math.pi - self.m2) / self.m1, 0.0), math.pi))  # cosine where phi reaches -1
             phi = torch.where(inside < turn, cosine - turn - 1, phi)
         return phi - self.m3
@@ -69,7 +83,7 @@ class CosFace(Combined):
     default_scale = 30.0
 
     def __init__(self, *, margin: float = 0.35):
-        super().__init__(m1=1.0, m2=0.0, m3=_number("margin", margin))
+        super().__init__(m1=1.0, m2=0.0, m3=number("margin", margin))
 
 
 class ArcFace(Combined):
@@ -79,7 +93,7 @@ class ArcFace(Combined):
     """
 
     def __init__(self, *, margin: float = 0.5, gradient: str = "exact", monotone: bool = False):
-        super().__init__(m1=1.0, m2=_number("margin", margin), m3=0.0, gradient=gradient, monotone=monotone)
+        super().__init__(m1=1.0, m2=number("margin", margin), m3=0.0, gradient=gradient, monotone=monotone)
 
 
 class SphereFace(Combined):
@@ -89,7 +103,7 @@ class SphereFace(Combined):
     """
 
     def __init__(self, *, margin: float = 1.5, gradient: str = "exact", monotone: bool = False):
-        super().__init__(m1=_positive("margin", margin), m2=0.0, m3=0.0, gradient=gradient, monotone=monotone)
+        super().__init__(m1=factor_of_angle("margin", margin), m2=0.0, m3=0.0, gradient=gradient, monotone=monotone)
 
 
 class NormalisedSoftmax(Combined):
@@ -99,16 +113,3 @@ class NormalisedSoftmax(Combined):
 
     def __init__(self) -> None:
         super().__init__(m1=1.0, m2=0.0, m3=0.0)
-
-
-def _number(option: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise OptionError(f"option {option!r} is a finite number such as 0.5, not {value!r}")
-    return float(value)
-
-
-def _positive(option: str, value: object) -> float:
-    number = _number(option, value)
-    if number <= 0:
-        raise OptionError(f"option {option!r} multiplies the angle and is above 0 (1 changes nothing), not {value!r}")
-    return number

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from occmask_kernels.margin import DEFAULT_CHUNK, margin_lse
+from occmask_kernels.margin.reweighted import reweighted_lse, target_cosine
 
 from ..errors import OptionError, ShapeError
 from ..registry import check_options
@@ -25,9 +27,12 @@ class MarginLoss(nn.Module):
 
         -log( exp(s phi_i) / (exp(s phi_i) + sum_{j != label_i} exp(s cos_ij)) ) = softplus(log_neg_i - s phi_i)
 
+    A margin with `reweight` changes the cos_ij of the sum, one with `regulariser` adds a term for each face.
+
     `spec` names the margin and holds its options and `scale` (left out: the margin's default).
     `weight` (C, D) is the one parameter, Xavier-uniform at the start; `scale` and `margin` are what the spec
-    amounts to.  Never holds a B x C matrix.
+    amounts to.  A margin that is a module is part of the loss: its state is in the state_dict, and it learns about
+    the batches in training mode only.  Never holds a B x C matrix.
 
     Raises `UnknownNameError` for the margin's name and `OptionError` for an option, an option's value,
     fewer than two classes or an embedding without dimensions.
@@ -55,37 +60,92 @@ class MarginLoss(nn.Module):
         return self.weight.shape[1]
 
     def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
-        """The mean loss of a batch.
+        """The mean loss of a batch, 0 for an empty one.
 
         embedding: (B, D), floating point, not normalised.  label: (B,) integers in [0, C).
         Returns a scalar: float64 if the embedding or the weight is, else float32.
-        Raises `ShapeError` for other shapes or types, an empty batch, a label out of range.
+        Raises `ShapeError` for other shapes or types and, on a CPU, for a label out of range.  A GPU is not made to
+        wait for the labels' values: there a label out of range makes the loss NaN.
         """
+        losses = self.per_face(embedding, label)  # (B,)
+        return losses.mean() if len(losses) else losses.sum()
+
+    def per_face(self, embedding: Tensor, label: Tensor) -> Tensor:
+        """The loss of each face, (B,); takes, returns and raises what `forward` does."""
         self._check_embedding(embedding)
-        self._check_label(label, len(embedding))
-        log_neg, cos_target = margin_lse(embedding, self.weight, label, self.scale)  # (B,), (B,)
-        norm = torch.linalg.vector_norm(embedding.to(cos_target.dtype), dim=1)  # (B,)
-        phi = self.margin(cos_target, norm)  # (B,)
-        if phi.shape != cos_target.shape:  # (B, 1) would broadcast to B x B without a word
-            raise ShapeError(f"margin {self.spec.name!r} returned {tuple(phi.shape)}; phi is {tuple(cos_target.shape)}")
+        label = self._checked_label(label, len(embedding))
+        norm = torch.linalg.vector_norm(embedding.to(self._dtype(embedding)), dim=1)  # (B,)
+        if hasattr(self.margin, "reweight"):
+            phi = self._phi(target_cosine(embedding, self.weight, label), norm)  # (B,)
+            log_neg = self._reweighted_log_neg(embedding, label, phi)  # (B,)
+        else:
+            log_neg, cos_target = margin_lse(embedding, self.weight, label, self.scale)  # (B,), (B,)
+            phi = self._phi(cos_target, norm)
         # softplus, without the threshold past which F.softplus rounds: neither overflows nor cancels at any scale
         excess = log_neg - self.scale * phi
-        return torch.logaddexp(excess, torch.zeros_like(excess)).mean()
+        losses = torch.logaddexp(excess, torch.zeros_like(excess))
+        if hasattr(self.margin, "regulariser"):
+            losses = losses + self._per_face("regulariser", self.margin.regulariser(norm), norm)
+        return losses
+
+    def _phi(self, cos_target: Tensor, norm: Tensor) -> Tensor:
+        return self._per_face("phi", self.margin(cos_target, norm), norm)
+
+    def _per_face(self, what: str, values: Tensor, norm: Tensor) -> Tensor:
+        if values.shape != norm.shape:  # (B, 1) would broadcast to B x B without a word
+            raise ShapeError(f"margin {self.spec.name!r} returned {tuple(values.shape)}; {what} is {tuple(norm.shape)}")
+        return values
+
+    def _reweighted_log_neg(self, embedding: Tensor, label: Tensor, phi: Tensor) -> Tensor:
+        reweight = self.margin.reweight  # type: ignore[attr-defined]
+        threshold = phi.detach().unsqueeze(1)  # (B, 1)
+        return reweighted_lse(
+            embedding, self.weight, label, self.scale, lambda cosine: reweight(cosine, threshold), chunk=DEFAULT_CHUNK
+        )
 
     @torch.no_grad()
     def predict(self, embedding: Tensor) -> Tensor:
         """The class of highest cosine, without a margin: (B, D) -> (B,) int64. Raises `ShapeError` as the loss does."""
         self._check_embedding(embedding)
-        dtype = torch.promote_types(embedding.dtype, self.weight.dtype)
-        best = torch.full((len(embedding),), -torch.inf, dtype=dtype, device=embedding.device)
+        best = embedding.new_full((len(embedding),), -torch.inf, dtype=self._dtype(embedding))
         answer = torch.zeros(len(embedding), dtype=torch.int64, device=embedding.device)
-        for start in range(0, self.num_classes, DEFAULT_CHUNK):
-            class_unit = F.normalize(self.weight[start : start + DEFAULT_CHUNK].to(dtype), dim=1)
-            # The embedding's own length changes no order, so it stays
-            highest, index = (embedding.to(dtype) @ class_unit.t()).max(dim=1)  # (B,), (B,)
+        for start, scores in self._scores(embedding):
+            highest, index = scores.max(dim=1)  # (B,), (B,)
             answer = torch.where(highest > best, index + start, answer)
             best = torch.maximum(best, highest)
         return answer
+
+    @torch.no_grad()
+    def target_rank(self, embedding: Tensor, label: Tensor) -> Tensor:
+        """How many other classes have a higher cosine than one's own: (B, D), (B,) -> (B,) int64, 0 for "right".
+
+        The share of ranks below k is the top-k accuracy.  Cosines that differ by rounding only may count either way;
+        NaN counts as higher than anything, so that a spoilt face is never right.  Takes and raises what `forward`
+        does; on a GPU a label out of range has rank C.
+        """
+        self._check_embedding(embedding)
+        label = self._checked_label(label, len(embedding))
+        dtype = self._dtype(embedding)
+        own_unit = F.normalize(self.weight[label.clamp(max=self.num_classes - 1)].to(dtype), dim=1)  # (B, D)
+        own = (embedding.to(dtype) * own_unit).sum(dim=1).masked_fill(label >= self.num_classes, torch.nan)
+        rank = torch.zeros(len(embedding), dtype=torch.int64, device=embedding.device)
+        for start, scores in self._scores(embedding):
+            higher = ~(scores <= own.unsqueeze(1))  # (B, chunk)
+            classes = torch.arange(start, start + scores.shape[1], device=label.device)
+            rank += (higher & (classes != label.unsqueeze(1))).sum(dim=1)
+        return rank
+
+    def _scores(self, embedding: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Chunks of classes: the first one's number, and the cosines (B, chunk) times the embedding's length."""
+        dtype = self._dtype(embedding)
+        for start in range(0, self.num_classes, DEFAULT_CHUNK):
+            class_unit = F.normalize(self.weight[start : start + DEFAULT_CHUNK].to(dtype), dim=1)
+            with torch.autocast(embedding.device.type, enabled=False):
+                scores = embedding.to(dtype) @ class_unit.t()  # the length changes no order, so it stays
+            yield start, scores
+
+    def _dtype(self, embedding: Tensor) -> torch.dtype:
+        return torch.promote_types(torch.promote_types(embedding.dtype, self.weight.dtype), torch.float32)
 
     def extra_repr(self) -> str:
         return (
@@ -94,28 +154,32 @@ class MarginLoss(nn.Module):
         )
 
     def _check_embedding(self, embedding: Tensor) -> None:
-        if embedding.ndim != 2 or embedding.shape[1] != self.embedding_dim or len(embedding) == 0:
-            raise ShapeError(f"embedding is (B, {self.embedding_dim}) with B at least 1, not {tuple(embedding.shape)}")
+        if embedding.ndim != 2 or embedding.shape[1] != self.embedding_dim:
+            raise ShapeError(f"embedding is (B, {self.embedding_dim}), not {tuple(embedding.shape)}")
         if not embedding.is_floating_point():
             raise ShapeError(f"embedding is floating point (torch.float32), not {embedding.dtype}")
         if embedding.device != self.weight.device:
             raise ShapeError(f"embedding is on {embedding.device} but the class weights are on {self.weight.device}")
 
-    def _check_label(self, label: Tensor, batch: int) -> None:
+    def _checked_label(self, label: Tensor, batch: int) -> Tensor:
+        """The label as int64; on a GPU with num_classes, which makes a face's loss NaN, for what is negative."""
         if label.shape != (batch,):
             raise ShapeError(f"label has one class a face, ({batch},), not {tuple(label.shape)}")
         if label.is_floating_point() or label.is_complex() or label.dtype is torch.bool:
             raise ShapeError(f"label holds class numbers (torch.int64), not {label.dtype}")
         if label.device != self.weight.device:
             raise ShapeError(f"label is on {label.device} but the class weights are on {self.weight.device}")
-        if torch.compiler.is_compiling():
-            return  # values are not known while a graph is traced
-        low, high = torch.stack(torch.aminmax(label)).tolist()
-        if low < 0 or high >= self.num_classes:
-            raise ShapeError(
-                f"label {low if low < 0 else high} is no class of this loss: "
-                f"num_classes={self.num_classes}, so labels are 0..{self.num_classes - 1}"
-            )
+        label = label.long()
+        if label.is_cuda:
+            return label.masked_fill(label < 0, self.num_classes)
+        if batch and not torch.compiler.is_compiling():  # values are not known while a graph is traced
+            low, high = torch.stack(torch.aminmax(label)).tolist()
+            if low < 0 or high >= self.num_classes:
+                raise ShapeError(
+                    f"label {low if low < 0 else high} is no class of this loss: "
+                    f"num_classes={self.num_classes}, so labels are 0..{self.num_classes - 1}"
+                )
+        return label
 
 
 def _is_count(value: object, least: int) -> bool:

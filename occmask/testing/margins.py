@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..margins import MARGINS, Margin, build_loss
 from ..spec import Spec
 from .examination import Component, Examination, seeded
+from .margin_extras import check_regulariser, check_reweight
 
 
 def check_margin(margin: Component[Margin], *, harder_up_to: float = math.pi / 2, exact_gradient: bool = True) -> None:
@@ -22,10 +23,17 @@ def check_margin(margin: Component[Margin], *, harder_up_to: float = math.pi / 2
     the task harder; rows follow their faces; inputs untouched; `default_scale` above 0; gradients exact by gradcheck
     in float64 (`exact_gradient=False` for margins that mean to differ, such as straight-through ones); and, for a name
     or a Spec, that it trains inside `occmask.build_loss`.
+
+    A margin that is an `nn.Module` is tried in evaluation mode, where it must answer the same twice and keep its state;
+    its state must survive a state_dict, and in training mode its phi must be finite too.
+    `regulariser`, if there is one: one finite value a face for any norm from 0 up, gradients exact.
+    `reweight`, if there is one: one finite value a cosine, cosines up to phi exactly as they were, elementwise,
+    gradients exact, and the function got for one batch unchanged by the next one.
     """
     exam = Examination(MARGINS, margin)
     with seeded():
-        scale = getattr(exam.build(), "default_scale", None)
+        built = exam.build()
+        scale = getattr(built, "default_scale", None)
         exam.require(
             isinstance(scale, (int, float)) and 0 < scale < math.inf,
             f"has a `default_scale` above 0 for those who give no scale, not {scale!r}",
@@ -34,13 +42,19 @@ def check_margin(margin: Component[Margin], *, harder_up_to: float = math.pi / 2
             _check_values(exam, dtype, harder_up_to)
         if exact_gradient:
             _check_gradient(exam)
+        if isinstance(built, nn.Module):
+            _check_state(exam)
+        if hasattr(built, "regulariser"):
+            check_regulariser(exam)
+        if hasattr(built, "reweight"):
+            check_reweight(exam)
         if isinstance(margin, (str, Spec, Mapping)):
             _check_in_loss(exam, Spec.of(margin))
 
 
 def _check_values(exam: Examination, dtype: torch.dtype, harder_up_to: float) -> None:
     angle = torch.linspace(0, math.pi, 65, dtype=dtype)
-    cosine, norm = angle.cos().clamp(-1, 1), torch.linspace(0.5, 40, 65, dtype=dtype)
+    cosine, norm = angle.cos().clamp(-1, 1), torch.linspace(0, 120, 65, dtype=dtype)[torch.randperm(65)]
     cosine[0], cosine[-1] = 1, -1
     given = cosine.clone().requires_grad_()
     kind = str(dtype).removeprefix("torch.")
@@ -67,11 +81,13 @@ def _check_values(exam: Examination, dtype: torch.dtype, harder_up_to: float) ->
     exam.require_same(
         shuffled, phi.detach()[order], "gives each face its own phi, but their order matters", tolerance=1e-5
     )
+    again, once = _phi(exam, cosine, norm), phi.detach()
+    exam.require_same(again, once, "answers the same to the same faces in evaluation mode, but these two differ")
 
 
 def _check_gradient(exam: Examination) -> None:
     cosine = torch.linspace(-0.9, 0.9, 13, dtype=torch.float64, requires_grad=True)
-    norm = torch.linspace(5.0, 30.0, 13, dtype=torch.float64)
+    norm = torch.linspace(5.0, 90.0, 13, dtype=torch.float64)
     with exam.clause("has an exact gradient (check_margin(..., exact_gradient=False) if it means to differ)"):
         torch.autograd.gradcheck(lambda c: _phi(exam, c, norm), (cosine,))
 
@@ -88,8 +104,31 @@ def _check_in_loss(exam: Examination, spec: Spec) -> None:
 
 
 def _phi(exam: Examination, cosine: Tensor, norm: Tensor) -> Tensor:
-    """From a margin of its own, for one that adapts would carry its state from call to call."""
+    """From a margin of its own, in evaluation mode, so that no state or chance is carried from call to call."""
     margin = exam.build()
+    if isinstance(margin, nn.Module):
+        margin.to(cosine.dtype).eval()
     with exam.clause("is called with the target cosine (B,) and the embedding norm (B,)"):
         phi: Tensor = margin(cosine, norm)
     return phi
+
+
+def _check_state(exam: Examination) -> None:
+    margin, fresh = exam.build(), exam.build().eval()
+    for _ in range(3):
+        cosine, norm = torch.rand(16) * 1.8 - 0.9, torch.rand(16) * 60
+        with exam.clause("is called in training mode"):
+            phi = margin.train()(cosine, norm)
+        exam.require_shape(phi, (16,), "phi in training mode, one value a face,")
+        exam.require_finite(phi, "in training mode")
+    before = {name: value.clone() for name, value in margin.state_dict().items()}
+    answer = margin.eval()(cosine, norm)
+    state = margin.state_dict()
+    moved = [name for name, value in before.items() if not torch.equal(value, state[name])]
+    exam.require(not moved, f"learns in training mode only, but {', '.join(moved)} moved in evaluation mode")
+    exam.require_finite(list(state.values()), "in the state_dict")
+    with exam.clause("takes back its own state_dict"):
+        fresh.load_state_dict(state)
+    exam.require_same(
+        fresh(cosine, norm), answer, "answers as before after saving and loading, but its state_dict lacks something"
+    )

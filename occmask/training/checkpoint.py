@@ -46,7 +46,9 @@ def resume_checkpoint(
     _check_recipe(path, json.loads(metadata["recipe"]), json.loads(json.dumps(recipe.to_dict())))
     state = optimiser.state_dict()
     state["state"] = _optimiser_slots(tensors)
+    loss_state = _loss_state(path, tensors, loss)
     load_weights(model, path, loss=loss)
+    loss.load_state_dict(loss_state)  # beside the class weights, what an adaptive margin has learnt
     optimiser.load_state_dict(state)
     torch.set_rng_state(tensors[f"{TRAINING}random.cpu"])
     if torch.cuda.is_available() and f"{TRAINING}random.cuda" in tensors:
@@ -61,6 +63,19 @@ def _optimiser_slots(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]
             index, slot = name.removeprefix(_SLOT).split(".", 1)
             slots.setdefault(int(index), {})[slot] = value
     return slots
+
+
+def _loss_state(path: Path, tensors: dict[str, Tensor], loss: nn.Module) -> dict[str, Tensor]:
+    slot = f"{TRAINING}loss."
+    saved = {name.removeprefix(slot): value for name, value in tensors.items() if name.startswith(slot)}
+    wanted = loss.state_dict()
+    other = sorted(saved.keys() ^ wanted.keys())
+    other += [name for name in saved if name in wanted and name != "weight" and saved[name].shape != wanted[name].shape]
+    if other:
+        raise CheckpointError(
+            f"{path} was trained with another loss (they differ in {', '.join(other)}); resume with the same margin"
+        )
+    return saved
 
 
 def _check_recipe(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:

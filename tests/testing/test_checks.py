@@ -332,7 +332,118 @@ class AdaptsToTheNorm(GoodMargin):
         return cosine - 0.2 - 0.1 * place
 
 
+class Learning(nn.Module):
+    """A margin with everything: a state, a regulariser, negatives re-weighted by the state."""
+
+    default_scale = 32.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("level", torch.zeros(1))
+
+    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
+        if self.training:
+            self.level.mul_(0.5).add_(0.5 * cosine.detach().mean())
+        return cosine - 0.1 - 0.01 * self.level.clone()
+
+    def regulariser(self, norm: Tensor) -> Tensor:
+        return 0.01 * norm.square()
+
+    @property
+    def reweight(self) -> Any:
+        level = self.level.clone()
+        return lambda cosine, phi: torch.where(cosine > phi, cosine * (1 + level) + 0.1, cosine)
+
+
+class LearnsInEvaluation(Learning):
+    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
+        self.level += 0.1
+        return cosine - 0.1
+
+
+class DrawsInEvaluation(Learning):
+    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
+        return cosine - 0.1 - 0.01 * torch.rand(1, dtype=cosine.dtype)
+
+
+class NanInTraining(Learning):
+    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
+        return cosine - 0.1 + (torch.nan if self.training else 0)
+
+
+class ForgetsOnSaving(Learning):
+    level_now = 0.0
+
+    def forward(self, cosine: Tensor, norm: Tensor) -> Tensor:
+        if self.training:
+            self.level_now += 0.1
+        return cosine - 0.1 - self.level_now
+
+
+class ScalarRegulariser(GoodMargin):
+    def regulariser(self, norm: Tensor) -> Tensor:
+        return norm.mean()
+
+
+class InfiniteRegulariser(GoodMargin):
+    def regulariser(self, norm: Tensor) -> Tensor:
+        return 1 / norm
+
+
+class DetachedRegulariser(GoodMargin):
+    def regulariser(self, norm: Tensor) -> Tensor:
+        return norm.detach()
+
+
+class WrongRegulariserGradient(GoodMargin):
+    def regulariser(self, norm: Tensor) -> Tensor:
+        return norm * norm.detach()
+
+
+class TakesTheHardest(GoodMargin):
+    def reweight(self, cosine: Tensor, phi: Tensor) -> Tensor:
+        return cosine.max(dim=1, keepdim=True).values
+
+
+class TouchesEasyOnes(GoodMargin):
+    def reweight(self, cosine: Tensor, phi: Tensor) -> Tensor:
+        return torch.where(cosine > phi, 1.2 * cosine, cosine + 1e-6)
+
+
+class InfiniteHardOnes(GoodMargin):
+    def reweight(self, cosine: Tensor, phi: Tensor) -> Tensor:
+        return torch.where(cosine > phi, 1 / (1 - cosine), cosine)
+
+
+class InPlace(GoodMargin):
+    def reweight(self, cosine: Tensor, phi: Tensor) -> Tensor:
+        if not cosine.requires_grad:
+            cosine[0, -1] += 1
+        return cosine.clone()
+
+
+class MixesClasses(GoodMargin):
+    def reweight(self, cosine: Tensor, phi: Tensor) -> Tensor:
+        return torch.where(cosine > phi, cosine + cosine.mean(dim=1, keepdim=True), cosine)
+
+
+class DetachedReweight(GoodMargin):
+    def reweight(self, cosine: Tensor, phi: Tensor) -> Tensor:
+        return torch.where(cosine > phi, 2 * cosine, cosine).detach()
+
+
+class WrongReweightGradient(GoodMargin):
+    def reweight(self, cosine: Tensor, phi: Tensor) -> Tensor:
+        return torch.where(cosine > phi, cosine * (1 + cosine.detach()), cosine)
+
+
+class ReadsTheStateLater(Learning):
+    def reweight(self, cosine: Tensor, phi: Tensor) -> Tensor:  # type: ignore[override]
+        return torch.where(cosine > phi, cosine * (1 + self.level), cosine)
+
+
 def test_good_margins_pass() -> None:
+    check_margin(Learning)
     check_margin(GoodMargin)
     check_margin(AdaptsToTheNorm)
     check_margin(WrongGradient, exact_gradient=False)
@@ -349,6 +460,22 @@ def test_good_margins_pass() -> None:
         (DetachedMargin, "phi is detached"),
         (WrongGradient, "has an exact gradient"),
         (MixesFaces, "their order matters"),
+        (LearnsInEvaluation, "level moved in evaluation mode"),
+        (DrawsInEvaluation, "their order matters"),
+        (NanInTraining, "finite in training mode"),
+        (ForgetsOnSaving, "its state_dict lacks something"),
+        (ScalarRegulariser, r"the regulariser, one value a face, has shape \(41,\), not \(\)"),
+        (InfiniteRegulariser, "finite in the regulariser for norms from 0 to 200"),
+        (DetachedRegulariser, "regulariser's gradient on to the norm, but it is detached"),
+        (WrongRegulariserGradient, "regulariser with an exact gradient"),
+        (TakesTheHardest, r"re-weighted cosines, one value for each, has shape \(5, 41\), not \(5, 1\)"),
+        (TouchesEasyOnes, "leaves cosines up to phi exactly as they are"),
+        (InfiniteHardOnes, "finite in the re-weighted cosines"),
+        (InPlace, "changed its input"),
+        (MixesClasses, "the others of a chunk changed it"),
+        (DetachedReweight, "passes a gradient through the re-weighted cosine"),
+        (WrongReweightGradient, "re-weights with an exact gradient"),
+        (ReadsTheStateLater, "bind the state when `reweight` is asked for"),
     ],
 )
 def test_a_broken_margin_is_caught_by_the_clause_it_breaks(margin: type[GoodMargin], clause: str) -> None:

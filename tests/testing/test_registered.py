@@ -53,3 +53,19 @@ def test_every_margin_keeps_its_protocol(name: str) -> None:
 def test_every_angular_margin_keeps_its_protocol_with_its_other_options(name: str) -> None:
     check_margin(Spec(name, monotone=True))
     check_margin(Spec(name, gradient="straight_through"), exact_gradient=False)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        Spec("magface", monotone=True),
+        Spec("elastic_arcface", plus=True, monotone=True),
+        Spec("elastic_cosface", plus=True),
+        Spec("adaface", alpha=1.0),
+        Spec("curricularface", monotone=False),
+        Spec("mv_arc_softmax", monotone=True, t=1.0),
+    ],
+    ids=repr,
+)
+def test_every_adaptive_or_re_weighting_margin_keeps_its_protocol_with_its_other_options(spec: Spec) -> None:
+    check_margin(spec)
