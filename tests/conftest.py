@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 import occmask
@@ -23,6 +24,19 @@ settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True
 # A long look for rare cases, by hand: HYPOTHESIS_PROFILE=thorough make test PYTEST_ARGS=tests/margins
 settings.register_profile("thorough", deadline=None, max_examples=2000, suppress_health_check=_SLOW_MACHINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+CAN_RUN = {
+    "gpu": (torch.cuda.is_available(), "needs a CUDA device"),
+    "interpreter": (os.environ.get("TRITON_INTERPRET") == "1", "needs TRITON_INTERPRET=1, as `make test` sets it"),
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for marker, (possible, reason) in CAN_RUN.items():
+            if item.get_closest_marker(marker) and not possible:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 REGISTRIES = [

@@ -95,7 +95,7 @@ def test_a_forbidden_import_is_seen(tmp_path: Path, where: str, code: str, broke
 @pytest.mark.parametrize("path", KERNEL_FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_kernels_import_torch_and_the_standard_library_only(path: Path) -> None:
     allowed = {"torch", KERNELS, *sys.stdlib_module_names}
-    if path.name.endswith(("kernel.py", "launch.py")) and path.name != "_launch.py" or path.name == "aot.py":
+    if (path.name.endswith(("kernel.py", "launch.py")) and path.name != "_launch.py") or path.name == "aot.py":
         allowed.add("triton")
     for name, line in modules_imported(path, ROOT / "kernels"):
         assert name.split(".")[0] in allowed, f"{path}:{line} imports {name}"

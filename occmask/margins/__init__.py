@@ -10,6 +10,8 @@ from ..spec import Spec
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from occmask_kernels.margin import Cache
+
     from .loss import MarginLoss
 
 
@@ -53,20 +55,29 @@ MARGINS: Registry[Margin] = Registry(
 )
 
 
-def build_loss(loss: str | Spec, *, embedding_dim: int, num_classes: int, **options: Any) -> MarginLoss:
+def build_loss(
+    loss: str | Spec,
+    *,
+    embedding_dim: int,
+    num_classes: int,
+    precision: str | None = None,
+    cache: Cache = 0,
+    **options: Any,
+) -> MarginLoss:
     """A margin loss with its own class weights.
 
     >>> loss = occmask.build_loss("cosface", embedding_dim=512, num_classes=10572)
     >>> loss(embedding, label)          # (B, 512), (B,) int64 -> scalar
 
     `options` are `scale` and the margin's own (`margin`; `m1 m2 m3` for "combined"; `gradient`): see
-    `MARGINS.options(name)`.
+    `MARGINS.options(name)`.  `precision` ("fp16", "bf16", "tf32", "ieee"; None: fp16 on a GPU, ieee elsewhere) and
+    `cache` (bytes, or "auto") say how it is computed: see `occmask_kernels.margin_lse`.
     Raises `UnknownNameError` for the name, `OptionError` for an option.
     """
     from .loss import MarginLoss
 
-    spec = Spec.of(loss)
-    return MarginLoss(spec.replace(**options), embedding_dim=embedding_dim, num_classes=num_classes)
+    spec = Spec.of(loss).replace(**options)
+    return MarginLoss(spec, embedding_dim=embedding_dim, num_classes=num_classes, precision=precision, cache=cache)
 
 
 __all__ = ["MARGINS", "Margin", "build_loss"]

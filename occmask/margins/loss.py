@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from occmask_kernels.margin import DEFAULT_CHUNK, margin_lse
+from occmask_kernels.margin import Cache, default_chunk, margin_lse, margin_lse_and_rank
 from occmask_kernels.margin.reweighted import reweighted_lse, target_cosine
 
 from ..errors import OptionError, ShapeError
@@ -32,7 +31,9 @@ class MarginLoss(nn.Module):
     `spec` names the margin and holds its options and `scale` (left out: the margin's default).
     `weight` (C, D) is the one parameter, Xavier-uniform at the start; `scale` and `margin` are what the spec
     amounts to.  A margin that is a module is part of the loss: its state is in the state_dict, and it learns about
-    the batches in training mode only.  Never holds a B x C matrix.
+    the batches in training mode only.  Never holds a B x C matrix, unless `cache` has room for one.
+    `precision` and `cache` are how it is computed, and are explained at `occmask_kernels.margin_lse`; a margin that
+    re-weights the negatives is computed in float32 without a cache.
 
     Raises `UnknownNameError` for the margin's name and `OptionError` for an option, an option's value,
     fewer than two classes or an embedding without dimensions.
@@ -40,9 +41,17 @@ class MarginLoss(nn.Module):
 
     weight: nn.Parameter
 
-    def __init__(self, spec: Spec | str, *, embedding_dim: int, num_classes: int):
+    def __init__(
+        self,
+        spec: Spec | str,
+        *,
+        embedding_dim: int,
+        num_classes: int,
+        precision: str | None = None,
+        cache: Cache = 0,
+    ):
         super().__init__()
-        self.spec = Spec.of(spec)
+        self.spec, self.precision, self.cache = Spec.of(spec), precision, cache
         self.margin, self.scale = _margin_and_scale(self.spec)
         if not _is_count(embedding_dim, 1):
             raise OptionError(f"embedding_dim is a whole number of at least 1, not {embedding_dim!r}")
@@ -79,7 +88,9 @@ class MarginLoss(nn.Module):
             phi = self._phi(target_cosine(embedding, self.weight, label), norm)  # (B,)
             log_neg = self._reweighted_log_neg(embedding, label, phi)  # (B,)
         else:
-            log_neg, cos_target = margin_lse(embedding, self.weight, label, self.scale)  # (B,), (B,)
+            log_neg, cos_target = margin_lse(
+                embedding, self.weight, label, self.scale, precision=self.precision, cache=self.cache
+            )  # (B,), (B,)
             phi = self._phi(cos_target, norm)
         # softplus, without the threshold past which F.softplus rounds: neither overflows nor cancels at any scale
         excess = log_neg - self.scale * phi
@@ -100,7 +111,12 @@ class MarginLoss(nn.Module):
         reweight = self.margin.reweight  # type: ignore[attr-defined]
         threshold = phi.detach().unsqueeze(1)  # (B, 1)
         return reweighted_lse(
-            embedding, self.weight, label, self.scale, lambda cosine: reweight(cosine, threshold), chunk=DEFAULT_CHUNK
+            embedding,
+            self.weight,
+            label,
+            self.scale,
+            lambda cosine: reweight(cosine, threshold),
+            chunk=default_chunk(len(embedding)),
         )
 
     @torch.no_grad()
@@ -109,7 +125,11 @@ class MarginLoss(nn.Module):
         self._check_embedding(embedding)
         best = embedding.new_full((len(embedding),), -torch.inf, dtype=self._dtype(embedding))
         answer = torch.zeros(len(embedding), dtype=torch.int64, device=embedding.device)
-        for start, scores in self._scores(embedding):
+        dtype, chunk = self._dtype(embedding), default_chunk(len(embedding))
+        for start in range(0, self.num_classes, chunk):
+            class_unit = F.normalize(self.weight[start : start + chunk].to(dtype), dim=1)
+            with torch.autocast(embedding.device.type, enabled=False):
+                scores = embedding.to(dtype) @ class_unit.t()  # the length changes no order, so it stays
             highest, index = scores.max(dim=1)  # (B,), (B,)
             answer = torch.where(highest > best, index + start, answer)
             best = torch.maximum(best, highest)
@@ -125,24 +145,7 @@ class MarginLoss(nn.Module):
         """
         self._check_embedding(embedding)
         label = self._checked_label(label, len(embedding))
-        dtype = self._dtype(embedding)
-        own_unit = F.normalize(self.weight[label.clamp(max=self.num_classes - 1)].to(dtype), dim=1)  # (B, D)
-        own = (embedding.to(dtype) * own_unit).sum(dim=1).masked_fill(label >= self.num_classes, torch.nan)
-        rank = torch.zeros(len(embedding), dtype=torch.int64, device=embedding.device)
-        for start, scores in self._scores(embedding):
-            higher = ~(scores <= own.unsqueeze(1))  # (B, chunk)
-            classes = torch.arange(start, start + scores.shape[1], device=label.device)
-            rank += (higher & (classes != label.unsqueeze(1))).sum(dim=1)
-        return rank
-
-    def _scores(self, embedding: Tensor) -> Iterator[tuple[int, Tensor]]:
-        """Chunks of classes: the first one's number, and the cosines (B, chunk) times the embedding's length."""
-        dtype = self._dtype(embedding)
-        for start in range(0, self.num_classes, DEFAULT_CHUNK):
-            class_unit = F.normalize(self.weight[start : start + DEFAULT_CHUNK].to(dtype), dim=1)
-            with torch.autocast(embedding.device.type, enabled=False):
-                scores = embedding.to(dtype) @ class_unit.t()  # the length changes no order, so it stays
-            yield start, scores
+        return margin_lse_and_rank(embedding, self.weight, label, self.scale, precision=self.precision)[2]
 
     def _dtype(self, embedding: Tensor) -> torch.dtype:
         return torch.promote_types(torch.promote_types(embedding.dtype, self.weight.dtype), torch.float32)

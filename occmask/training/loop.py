@@ -52,7 +52,7 @@ def train(
     workers: int = 0,
     progress: bool = True,
 ) -> TrainingSummary:
-    """Train `model` and `loss` in place, in evaluation mode afterwards.
+    """Train `model` and `loss` in place, both in evaluation mode afterwards.
 
     `occluders` cover the share of the faces that the recipe asks for, where `placement` puts them (None: FROM's random
     placement).  `out`: a folder for `last.safetensors` (replaced atomically every `recipe.checkpoint_every` steps and
@@ -67,6 +67,7 @@ def train(
     loss.to(where)
     torch.manual_seed(recipe.seed)
     prepare(model, recipe)
+    loss.train()
     optimiser = build_optimiser(
         recipe.optimiser,
         model,
@@ -108,6 +109,7 @@ def train(
             save_checkpoint(_last(folder), model, loss, optimiser, recipe, steps_done=index + 1)
     bar.close()
     model.eval()
+    loss.eval()
     return TrainingSummary(
         total, time.perf_counter() - start, meter.loss, meter.accuracy, _last(folder) if folder else None
     )

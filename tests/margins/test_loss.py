@@ -202,7 +202,7 @@ def test_predictions_are_the_dense_argmax_whatever_the_chunk(c, chunk, seed):
     loss, (embedding, _) = build(Spec("cosface"), c, 5, seed), batch(7, c, 5, seed)
     expected = (embedding @ F.normalize(loss.weight, dim=1).t()).argmax(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("occmask.margins.loss.DEFAULT_CHUNK", chunk)
+        patch.setattr("occmask.margins.loss.default_chunk", lambda rows: chunk)
         found = loss.predict(embedding)
     assert found.dtype == torch.int64
     assert not found.requires_grad
@@ -217,7 +217,7 @@ def test_the_target_s_rank_counts_the_other_classes_that_come_closer_whatever_th
     nearest_first = cosine.argsort(dim=1, descending=True)
     expected = (nearest_first == label[:, None]).int().argmax(1)  # where the own class stands
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("occmask.margins.loss.DEFAULT_CHUNK", chunk)
+        patch.setattr("occmask_kernels.margin.default_chunk", lambda rows: chunk)
         found = loss.target_rank(embedding, label)
     assert found.dtype == torch.int64
     assert not found.requires_grad

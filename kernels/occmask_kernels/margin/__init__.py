@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .._dispatch import use_triton
 from . import op
-from .checks import check_inputs
+from .checks import check_matrices, check_settings, readable
 from .precision import PRECISIONS, TILE, is_bounded, working_dtype
 
 Cache = int | Literal["auto"]
@@ -18,7 +18,6 @@ _CHUNK_ELEMENTS = 2**20  # of an (N, chunk) buffer: 4 MiB in float32, which a CP
 _CHUNKS = (1024, 8192)  # least and most classes at a time
 _TILE_STEP = 256  # classes of a kernel's whole tiles
 _ALIGNED = 8  # elements: rows of 16-byte multiples
-DEFAULT_CHUNK = 4096
 
 __all__ = ["default_chunk", "margin_lse", "margin_lse_and_rank"]
 
@@ -91,10 +90,10 @@ def margin_lse_and_rank(
     """As `margin_lse`, and from the same pass the rank of the own class among all.
 
     rank: (N,) of label's type, how many other classes have a higher cosine: 0 is a right answer, below k a right one
-    among the first k.  For label -1 it counts the classes of positive cosine.  Classes closer together than the
-    rounding of `precision` may change places.  Needs a positive scale.
+    among the first k.  For label -1 it counts the classes of positive cosine, and NaN counts as higher than
+    anything.  Classes closer together than the rounding of `precision` may change places.  Needs a positive scale.
     """
-    if not isinstance(scale, Tensor) and not scale > 0:
+    if isinstance(scale, (int, float)) and not scale > 0:
         raise ValueError(f"the rank needs a positive scale, not {scale!r}")
     return _call(embedding, weight, label, scale, classes, precision, cache, chunk, ranked=True)
 
@@ -111,7 +110,8 @@ def _call(
     *,
     ranked: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    check_inputs(embedding, weight, label, scale, classes, cache, chunk)
+    check_matrices(embedding, weight, label)
+    check_settings(embedding, weight, scale, classes, cache, chunk)
     if precision is not None and precision not in PRECISIONS:
         raise ValueError(f"precision is one of {', '.join(PRECISIONS)} or None, not {precision!r}")
     rows, num_classes = embedding.shape[0], (weight if classes is None else classes).shape[0]
@@ -134,8 +134,8 @@ def _call(
 
 def _bounded(scale: float | Tensor, num_classes: int, dtype: torch.dtype) -> bool:
     if isinstance(scale, Tensor):
-        if scale.device.type != "cpu" or torch.compiler.is_compiling():
-            return False  # reading it would wait for the device
+        if not readable(scale):
+            return False
         scale = scale.item()
     return is_bounded(float(scale), num_classes, dtype)
 

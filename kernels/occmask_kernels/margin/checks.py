@@ -8,16 +8,8 @@ import torch
 from torch import Tensor
 
 
-def check_inputs(
-    embedding: Tensor,
-    weight: Tensor,
-    label: Tensor,
-    scale: float | Tensor,
-    classes: Tensor | None,
-    cache: object,
-    chunk: int | None,
-) -> None:
-    """Raise ValueError for what does not fit; values are read on a CPU only."""
+def check_matrices(embedding: Tensor, weight: Tensor, label: Tensor) -> None:
+    """Raise ValueError unless the three belong together; the labels' values are read on a CPU only."""
     if embedding.ndim != 2 or weight.ndim != 2 or embedding.shape[1] != weight.shape[1]:
         raise ValueError(
             f"embedding (N, D) and weight (C, D) share D, but got {tuple(embedding.shape)} and {tuple(weight.shape)}"
@@ -36,14 +28,7 @@ def check_inputs(
             "embedding, weight and label are on one device, "
             f"not on {embedding.device}, {weight.device} and {label.device}"
         )
-    _check_scale(scale, embedding)
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk is the number of classes worked on at a time, at least 1, not {chunk!r}")
-    if cache != "auto" and (not isinstance(cache, int) or isinstance(cache, bool) or cache < 0):
-        raise ValueError(f"cache is 'auto' or a number of bytes from 0, not {cache!r}")
-    if classes is not None:
-        _check_classes(classes, weight)
-    if rows and _readable(label):
+    if rows and readable(label):
         low, high = torch.stack(torch.aminmax(label)).tolist()
         if low < -1 or high >= num_classes:
             wrong = low if low < -1 else high
@@ -52,17 +37,37 @@ def check_inputs(
             )
 
 
-def _check_scale(scale: float | Tensor, embedding: Tensor) -> None:
-    if not isinstance(scale, Tensor):
-        if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not math.isfinite(scale):
-            raise ValueError(f"scale is a finite number such as 64.0, not {scale!r}")
-        return
+def check_settings(
+    embedding: Tensor, weight: Tensor, scale: float | Tensor, classes: Tensor | None, cache: object, chunk: int | None
+) -> None:
+    """Raise ValueError for a setting of `margin_lse` that does not work; values are read on a CPU only."""
+    if isinstance(scale, Tensor):
+        _check_scale_tensor(scale, embedding)
+    else:
+        check_scale(scale)
+    if chunk is not None and chunk < 1:
+        raise ValueError(f"chunk is the number of classes worked on at a time, at least 1, not {chunk!r}")
+    if cache != "auto" and (not isinstance(cache, int) or isinstance(cache, bool) or cache < 0):
+        raise ValueError(f"cache is 'auto' or a number of bytes from 0, not {cache!r}")
+    if classes is not None:
+        _check_classes(classes, weight)
+
+
+def check_scale(scale: float) -> None:
+    """Raise ValueError unless it is a finite number."""
+    if torch.compiler.is_compiling():
+        return  # a compiled graph may take the scale as a symbol, which has no value to look at
+    if isinstance(scale, bool) or not isinstance(scale, (int, float)) or not math.isfinite(scale):
+        raise ValueError(f"scale is a finite number such as 64.0, not {scale!r}")
+
+
+def _check_scale_tensor(scale: Tensor, embedding: Tensor) -> None:
     if scale.ndim != 0 or not scale.is_floating_point() or scale.device != embedding.device:
         raise ValueError(
             f"a scale tensor holds one float, shape (), on {embedding.device}; "
             f"not {tuple(scale.shape)} of {scale.dtype} on {scale.device}"
         )
-    if _readable(scale) and not math.isfinite(scale.item()):
+    if readable(scale) and not math.isfinite(scale.item()):
         raise ValueError(f"scale is finite, such as 64.0, not {scale.item()!r}")
 
 
@@ -72,7 +77,7 @@ def _check_classes(classes: Tensor, weight: Tensor) -> None:
             f"classes is (M,) torch.int64 with M at least 1 on {weight.device}, "
             f"not {tuple(classes.shape)} of {classes.dtype} on {classes.device}"
         )
-    if not _readable(classes):
+    if not readable(classes):
         return
     if not (classes[1:] > classes[:-1]).all():
         raise ValueError("classes are sorted and without repeats; torch.unique(classes) makes them so")
@@ -81,6 +86,6 @@ def _check_classes(classes: Tensor, weight: Tensor) -> None:
         raise ValueError(f"class {wrong} is out of range: weight has rows 0..{weight.shape[0] - 1}")
 
 
-def _readable(values: Tensor) -> bool:
+def readable(values: Tensor) -> bool:
     """Whether reading a value back is free and possible."""
-    return values.device.type == "cpu" and not torch.compiler.is_compiling()
+    return not (values.is_cuda or values.is_meta or torch.compiler.is_compiling())

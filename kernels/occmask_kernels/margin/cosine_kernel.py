@@ -77,7 +77,9 @@ def cosine_sums(
         place = (index // row_blocks).to(tl.int64) * num_rows + row
         if RANK:
             cosine = tl.load(cosine_ptr + row, mask=row < num_rows, other=2.0)
-            higher = tl.sum((tile > cosine[:, None]).to(tl.int32), 1)
+            # not "higher than": a NaN must not make a face right.  -inf is what was masked out above
+            higher = tl.sum(((tile <= cosine[:, None]) | (tile == float("-inf"))).to(tl.int32), 1)
+            higher = BLOCK_C - higher
             tl.store(rank_ptr + place, higher, mask=row < num_rows)
         offset = tl.load(offset_ptr + row, mask=row < num_rows, other=0.0)
         tile = tl.exp2(tile * alpha - offset[:, None])

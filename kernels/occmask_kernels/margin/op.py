@@ -29,7 +29,7 @@ def margin_lse(
     chunk: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """-> log_neg, cos_target, rank, and what the backward pass saves work by: tiles, unit_weight, inverse_length."""
-    settings = {"precision": precision, "bounded": bounded, "cached": cached, "ranked": ranked}
+    settings: dict[str, Any] = {"precision": precision, "bounded": bounded, "cached": cached, "ranked": ranked}
     if triton:
         from . import fused
 

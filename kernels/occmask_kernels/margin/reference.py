@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,7 +55,8 @@ def normalise(rows: Tensor) -> tuple[Tensor, Tensor]:
 
 def _inverse_length(rows: Tensor) -> Tensor:
     length = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-    return length.reciprocal().masked_fill(length <= EPS, 0.0)  # a comparison that keeps NaN
+    inverse: Tensor = length.reciprocal().masked_fill(length <= EPS, 0.0)  # a comparison that keeps NaN
+    return inverse
 
 
 def normalise_backward(grad: Tensor, unit: Tensor, inverse: Tensor) -> Tensor:
@@ -102,8 +103,8 @@ def products(precision: str) -> Iterator[None]:
 
     Rounded operands hold no more bits than tf32 keeps, so a GPU may multiply them as tf32: the result is the same.
     """
-    settings = {torch.backends.cuda.matmul: "ieee" if precision == "ieee" else "tf32"}
-    settings[torch.backends.mkldnn.matmul] = "ieee"
+    settings: dict[Any, str] = {torch.backends.cuda.matmul: "ieee" if precision == "ieee" else "tf32"}
+    settings[torch.backends.mkldnn.matmul] = "ieee"  # type: ignore[attr-defined]
     before = [setting.fp32_precision for setting in settings]
     try:
         for setting, value in settings.items():
@@ -217,7 +218,8 @@ def forward(
             logits = chunks.logits(class_unit, start, stop)
             chunks.set_target(logits, start, nothing)
             if ranked:
-                rank += (logits > (cos_target * scale).unsqueeze(1)).sum(dim=1)
+                # not "higher than": a NaN must not make a face right
+                rank += (~(logits <= (cos_target * scale).unsqueeze(1)) & (logits != -torch.inf)).sum(dim=1)
             total.add(logits)
             if start < cached:
                 tiles[:, start:stop] = logits[:, : cached - start]

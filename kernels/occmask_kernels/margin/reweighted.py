@@ -6,15 +6,17 @@ bounds the ordinary cosines bounds nothing here, and its derivative is left to a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .reference import normalise, normalise_backward, working_dtype
+from .checks import check_matrices, check_scale, readable
+from .precision import working_dtype
+from .reference import RunningSum, normalise, normalise_backward, products
 
 Reweight = Callable[[Tensor], Tensor]
 
@@ -30,7 +32,7 @@ def target_cosine(embedding: Tensor, weight: Tensor, label: Tensor) -> Tensor:
     Raises ValueError for shapes, types or devices that do not fit, and for a label outside [-1, C); on a GPU and
     inside torch.compile, where reading labels would cost a wait or a graph, such a row is NaN.
     """
-    _check(embedding, weight, label)
+    check_matrices(embedding, weight, label)
     classes, dtype = weight.shape[0], working_dtype(embedding, weight)
     with torch.autocast(embedding.device.type, enabled=False):
         own = weight[label.long().clamp(0, classes - 1)].to(dtype)  # (N, D)
@@ -56,10 +58,8 @@ def reweighted_lse(
     With one class that is the row's own, log_neg is -inf.  Parts of `weight` add up by logaddexp.
     Raises ValueError as `target_cosine` does, and for what `reweight` returns.
     """
-    _check(embedding, weight, label)
-    # a compiled graph takes another loss's scale as a symbol, which has no value to look at
-    if isinstance(scale, Tensor) or not (torch.compiler.is_compiling() or math.isfinite(scale)):
-        raise ValueError(f"scale is a finite number such as 64.0, not {scale!r}")
+    check_matrices(embedding, weight, label)
+    check_scale(scale)
     if chunk < 1:
         raise ValueError(f"chunk is the number of classes worked on at a time, at least 1, not {chunk!r}")
     log_neg: Tensor = _ReweightedLSE.apply(embedding, weight, label.long(), float(scale), reweight, chunk)
@@ -89,19 +89,15 @@ class _ReweightedLSE(torch.autograd.Function):
         ctx: Any, embedding: Tensor, weight: Tensor, label: Tensor, scale: float, reweight: Reweight, chunk: int
     ) -> Tensor:
         dtype = working_dtype(embedding, weight)
-        with torch.autocast(embedding.device.type, enabled=False):
+        with _products():
             unit, _ = normalise(embedding.to(dtype))  # (N, D)
-            peak = unit.new_full((unit.shape[0],), -torch.inf)
-            total = torch.zeros_like(peak)
+            total = RunningSum(unit[:, 0], bounded=False)
             for start in range(0, weight.shape[0], chunk):
                 class_unit, _ = normalise(weight[start : start + chunk].to(dtype))
                 logits = scale * _reweighted(reweight, unit @ class_unit.t())  # (N, chunk)
                 logits.masked_fill_(_own(label, start, logits.shape[1]), -torch.inf)
-                top = torch.maximum(peak, logits.amax(dim=1))
-                shift = top.masked_fill(top == -torch.inf, 0.0)  # no negative so far: -inf - -inf would be NaN
-                total = total * torch.exp(peak - shift) + logits.sub_(shift.unsqueeze(1)).exp_().sum(dim=1)
-                peak = top
-            log_neg = peak.masked_fill(peak == -torch.inf, 0.0) + total.log()
+                total.add(logits)
+            log_neg = total.log()
         ctx.save_for_backward(embedding, weight, label, log_neg)
         ctx.scale, ctx.reweight, ctx.chunk = scale, reweight, chunk
         return log_neg
@@ -113,7 +109,7 @@ class _ReweightedLSE(torch.autograd.Function):
         dtype = log_neg.dtype
         grad_embedding: Tensor | None = None
         grad_weight = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
-        with torch.autocast(embedding.device.type, enabled=False):
+        with _products():
             unit, inverse = normalise(embedding.to(dtype))
             grad_unit = torch.zeros_like(unit)
             for start in range(0, weight.shape[0], ctx.chunk):
@@ -134,6 +130,11 @@ class _ReweightedLSE(torch.autograd.Function):
         return grad_embedding, grad_weight, None, None, None, None
 
 
+def _products() -> AbstractContextManager[Any]:
+    """Inside torch.compile autocast is off here, and a graph cannot set the rest."""
+    return torch.autocast("cpu", enabled=False) if torch.compiler.is_compiling() else products("ieee")
+
+
 def _reweighted(reweight: Reweight, cosine: Tensor) -> Tensor:
     changed = reweight(cosine)
     if changed.shape != cosine.shape or changed.dtype != cosine.dtype:
@@ -150,37 +151,6 @@ def _own(label: Tensor, start: int, count: int) -> Tensor:
 
 
 def _nan_outside(values: Tensor, label: Tensor, classes: int) -> Tensor:
-    if not _values_unread(label):
-        return values
+    if readable(label):
+        return values  # checked before
     return values.masked_fill((label < -1) | (label >= classes), torch.nan)
-
-
-def _values_unread(label: Tensor) -> bool:
-    """Where looking at the labels would make the device wait, or break a graph in two."""
-    return label.is_cuda or torch.compiler.is_compiling()
-
-
-def _check(embedding: Tensor, weight: Tensor, label: Tensor) -> None:
-    if embedding.ndim != 2 or weight.ndim != 2 or embedding.shape[1] != weight.shape[1]:
-        raise ValueError(
-            f"embedding (N, D) and weight (C, D) share D, but got {tuple(embedding.shape)} and {tuple(weight.shape)}"
-        )
-    rows, classes = embedding.shape[0], weight.shape[0]
-    if classes == 0:
-        raise ValueError("weight (C, D) has no class; give at least one row")
-    if label.shape != (rows,):
-        raise ValueError(f"label has shape {tuple(label.shape)}; embedding {tuple(embedding.shape)} needs ({rows},)")
-    if not (embedding.is_floating_point() and weight.is_floating_point()):
-        raise ValueError(f"embedding and weight are floating point, not {embedding.dtype} and {weight.dtype}")
-    if label.is_floating_point() or label.is_complex() or label.dtype is torch.bool:
-        raise ValueError(f"label holds integers (torch.int64), not {label.dtype}")
-    if not embedding.device == weight.device == label.device:
-        raise ValueError(
-            "embedding, weight and label are on one device, "
-            f"not on {embedding.device}, {weight.device} and {label.device}"
-        )
-    if rows and not _values_unread(label):
-        low, high = torch.stack(torch.aminmax(label)).tolist()
-        if low < -1 or high >= classes:
-            wrong = low if low < -1 else high
-            raise ValueError(f"label {wrong} is out of range: with {classes} classes give 0..{classes - 1}, or -1")
