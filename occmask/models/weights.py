@@ -167,9 +167,8 @@ def _fill(
     if problems:
         raise CheckpointError(f"{path} does not fit this model{hint}: " + "; ".join(problems))
     loaded = [name for name in wanted if name in tensors]
-    with torch.no_grad():
-        for name in loaded:
-            state[name].copy_(tensors[name])
+    # Not into `state` itself, where a layer may keep copies in the order of files.
+    model.load_state_dict({name: tensors[name] for name in loaded}, strict=False)
     unused = extra + [name for name in tensors if name in state and name not in wanted]
     return LoadReport(tuple(loaded), tuple(unused), (), tuple(missing))
 

@@ -45,7 +45,7 @@ def resume_checkpoint(
         raise CheckpointError(f"{path} holds weights and no training state; start from it instead of resuming")
     _check_recipe(path, json.loads(metadata["recipe"]), json.loads(json.dumps(recipe.to_dict())))
     state = optimiser.state_dict()
-    state["state"] = _optimiser_slots(tensors)
+    state["state"] = _optimiser_slots(tensors, [p for group in optimiser.param_groups for p in group["params"]])
     load_weights(model, path, loss=loss)
     optimiser.load_state_dict(state)
     torch.set_rng_state(tensors[f"{TRAINING}random.cpu"])
@@ -54,11 +54,15 @@ def resume_checkpoint(
     return int(metadata["steps_done"])
 
 
-def _optimiser_slots(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+def _optimiser_slots(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, dict[str, Tensor]]:
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(_SLOT):
             index, slot = name.removeprefix(_SLOT).split(".", 1)
+            parameter = parameters[int(index)]
+            # Version 0.1 held the layers on a map flat; the order of the numbers is the same.
+            if value.numel() == parameter.numel() > 1:
+                value = value.reshape(parameter.shape)
             slots.setdefault(int(index), {})[slot] = value
     return slots
 
