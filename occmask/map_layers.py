@@ -77,8 +77,7 @@ class MapNorm(_MapLayer):
         self._check(x)
         channels_last = _is_channels_last(x)
         weight, bias, mean, variance = (
-            _rows(tensor, channels_last)[0]
-            for tensor in (self.weight, self.bias, self.running_mean, self.running_var)
+            _rows(tensor, channels_last)[0] for tensor in (self.weight, self.bias, self.running_mean, self.running_var)
         )
         if self.training:
             self.num_batches_tracked.add_(1)
@@ -94,8 +93,8 @@ class MapNorm(_MapLayer):
     def _map(self, rows: Tensor, channels_last: bool) -> Tensor:  # (R, elements) -> (R, *map_shape), a view
         if channels_last:
             channels, height, width = self.map_shape
-            return rows.unflatten(1, (height, width, channels)).permute(0, 3, 1, 2)
-        return rows.unflatten(1, self.map_shape)
+            return rows.view(-1, height, width, channels).permute(0, 3, 1, 2)
+        return rows.view(-1, *self.map_shape)
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Any], prefix: str, local_metadata: Mapping[str, Any], *rest: Any
