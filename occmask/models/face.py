@@ -78,7 +78,8 @@ class FaceModel(nn.Module):
         """The mask, and the pattern only where asking the whole head is the way to it."""
         assert self.head is not None
         mask_logits = getattr(self.head, "mask_logits", None)
-        if mask_logits is not None and (not pattern or hasattr(self.head, "predict_pattern")):
+        predict_pattern = getattr(self.head, "predict_pattern", None)
+        if mask_logits is not None and (not pattern or predict_pattern is not None):
             return Occlusion(mask_logits(maps))
         found = self.head(maps)
         return found if pattern else Occlusion(found.mask)
