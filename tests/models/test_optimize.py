@@ -38,6 +38,20 @@ def require_same_embeddings(model, optimized, images):
         assert relative(found.mask, wanted.mask) < 1e-4
 
 
+def settle(model, images):
+    """Random weights with the statistics that go with them, as training leaves them.
+
+    Statistics at random let a deep trunk's features grow without bound, until the mask is so steep that float32 itself
+    is off by more than 1e-5: bringing a random from_r100 to channels-last and nothing else moves it by 2e-4.
+    """
+    for module in randomise(model, seed=0).modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.train().momentum = 1.0
+    with torch.no_grad():
+        model(images)
+    return model.eval()
+
+
 def norms(model):
     return [name for name, module in model.named_modules() if isinstance(module, NORMS)]
 
@@ -45,7 +59,7 @@ def norms(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", occmask.list_models())
 def test_every_preset_embeds_alike(name):
-    model = randomise(occmask.build(name), seed=0)
+    model = settle(occmask.build(name), faces(4))
     require_same_embeddings(model, occmask.optimize(model), faces(2))
 
 
