@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .margin import margin_lse
-from .masking import mask_apply
+from .masking import mask_apply, mask_apply_and_gate
 
-__all__ = ["margin_lse", "mask_apply"]
+__all__ = ["margin_lse", "mask_apply", "mask_apply_and_gate"]
