@@ -89,7 +89,7 @@ def mask_backward_kernel(
 
 @triton.jit
 def _tile(c, p, C, HW, CHANNELS_LAST: tl.constexpr):
-    """Offsets in an image of all pairs of channels c and positions p, and which exist; contiguous along the last axis."""
+    """Offsets in an image of all pairs of channels c and positions p, and which exist; the last axis is contiguous."""
     if CHANNELS_LAST:
         offsets = p[:, None].to(tl.int64) * C + c[None, :]
         inside = (p < HW)[:, None] & (c < C)[None, :]
