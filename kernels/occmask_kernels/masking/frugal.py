@@ -15,7 +15,8 @@ PIECE = 1 << 17  # elements that are widened at a time: the fastest of 2^15..2^1
 GRAIN = 1 << 15  # elements that torch gives a thread at least
 
 # softplus'(l) = sigmoid(l), so torch's gradient of softplus(l), x coming in, is x * sigmoid(l): one pass, nothing in
-# between, half precision rounded once.  From these logits on it is x; there the sigmoid rounds to 1.
+# between, half precision rounded once.  From these logits on it is x; there the sigmoid rounds to 1.  Below, torch
+# multiplies by exp(l) before it divides: abs(x) beyond 5e30 (float32) or 2e292 (float64) may come out infinite.
 ONE_IN_FLOAT64 = 37.0
 ONE_IN_FLOAT32 = 18.0
 
