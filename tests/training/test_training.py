@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import signal
@@ -17,9 +16,8 @@ import torch
 import occmask
 from occmask import Spec
 from occmask.data.faces import FaceSet
-from occmask.models.files import read_tensors, write_tensors
+from occmask.models.files import read_tensors
 from occmask.training import RECIPES, recipe_named, train
-from occmask.training.checkpoint import resume_checkpoint, save_checkpoint
 from occmask.training.optimisation import build_optimiser, set_learning_rate
 from occmask.training.step import prepare
 
