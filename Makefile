@@ -7,16 +7,19 @@ DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
 VENV := .venv
+OLDEST := .venv-oldest-triton
+OLDEST_TRITON := triton==3.6.0
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test check bench clean always
+.PHONY: help install demo test check bench aot-oldest clean always
 
 help:
 	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
 	@echo "make test     run all tests and measure coverage"
 	@echo "make check    lint, formatting, types"
-	@echo "make bench    the tests that measure time, with their figures"
+	@echo "make bench    measure the kernels and the model, and what they are compared with"
+	@echo "make aot-oldest   compile every kernel with the oldest supported Triton"
 	@echo "make install  only create .venv; the targets above do so when they need it"
 	@echo "make clean    delete .venv, build leftovers and caches; runs/ stays"
 	@echo
@@ -28,8 +31,14 @@ help:
 demo: $(INSTALLED)
 	@$(BIN)/occmask demo --out runs/demo $(DEMO_ARGS)
 
+# Triton decides at import whether it interprets kernels, so these tests are a run of their own.
 test: $(INSTALLED)
-	@$(BIN)/python -m pytest --cov=occmask --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "not interpreter" --cov=occmask --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+	@TRITON_INTERPRET=1 $(BIN)/python -m pytest -m interpreter tests/kernels || test $$? -eq 5  # 5: no Triton here
+
+# The oldest Triton that the kernels promise to run on, in an environment that holds nothing else.
+aot-oldest: $(OLDEST)/.installed
+	@PYTHONPATH=kernels $(OLDEST)/bin/python -W ignore -m occmask_kernels.aot
 
 check: $(INSTALLED)
 	@$(BIN)/ruff check .
@@ -42,7 +51,7 @@ bench: $(INSTALLED)
 install: $(INSTALLED)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .coverage htmlcov .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .coverage htmlcov .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find occmask kernels tests plugins -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first and on its own: what comes later finds it there and does not choose another build.
@@ -62,6 +71,13 @@ $(INSTALLED): pyproject.toml
 	@$(PIP) "$(TORCH)" $(TORCH_PIP_ARGS)
 	@echo "Installing occmask and its tools"
 	@$(PIP) -e '.[dev]'
+	@touch $@
+
+$(OLDEST)/.installed: $(INSTALLED)
+	@echo "Creating $(OLDEST) with $(OLDEST_TRITON)"
+	@"$(PYTHON)" -m venv --clear $(OLDEST)
+	@$(OLDEST)/bin/python -m pip install --disable-pip-version-check -qq "$(TORCH)" $(TORCH_PIP_ARGS)
+	@$(OLDEST)/bin/python -m pip install --disable-pip-version-check -qq "$(OLDEST_TRITON)"
 	@touch $@
 
 # A stamp without a working interpreter (Python itself was upgraded or removed) counts for nothing.

@@ -5,8 +5,8 @@ Knows torch and Triton, never occmask.
 
 from __future__ import annotations
 
-from ._dispatch import backend
+from ._dispatch import backend, backend_for
 from .margin import margin_lse, margin_lse_and_rank
 from .masking import mask_apply, mask_apply_and_gate
 
-__all__ = ["backend", "margin_lse", "margin_lse_and_rank", "mask_apply", "mask_apply_and_gate"]
+__all__ = ["backend", "backend_for", "margin_lse", "margin_lse_and_rank", "mask_apply", "mask_apply_and_gate"]

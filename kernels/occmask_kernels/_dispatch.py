@@ -59,18 +59,28 @@ def use_triton(*tensors: Tensor) -> bool:
     return not why_not and (tensors[0].is_cuda or _choice == "triton")
 
 
+def backend_for(device: torch.device | str) -> str:
+    """What "auto" runs on a device: "triton", or "torch" and why."""
+    why_not = _device_obstacle(torch.device(device))
+    return f"torch ({why_not})" if why_not else "triton"
+
+
 def _obstacle(tensors: tuple[Tensor, ...]) -> str:
     """Why the kernels cannot run, or nothing."""
-    if not HAS_TRITON:
-        return "the package triton is not installed"
     unfit = [str(t.dtype) for t in tensors if t.dtype not in KERNEL_DTYPES]
     if unfit:
         return f"no kernel computes in {unfit[0]}"
     device = tensors[0].device
+    if HAS_TRITON and INTERPRET and device.type == "cpu":
+        return ""
+    return _device_obstacle(device)
+
+
+def _device_obstacle(device: torch.device) -> str:
+    if not HAS_TRITON:
+        return "the package triton is not installed"
     if device.type != "cuda":
-        return (
-            "" if INTERPRET and device.type == "cpu" else f"no kernel runs on {device} (a CPU needs TRITON_INTERPRET=1)"
-        )
+        return f"no kernel runs on {device}" + (" without TRITON_INTERPRET=1" if device.type == "cpu" else "")
     if torch.version.cuda is None:
         return "the kernels are written for NVIDIA GPUs"
     if torch.cuda.get_device_capability(device) < OLDEST_GPU:

@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from occmask_kernels import backend_for
+
 from ..errors import OccmaskError
 from ..margins import build_loss
 from ..models import build
@@ -32,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "devices": _devices(),
-        "back ends": {"margin": "torch, class-chunked", "masking": "torch"},
+        "kernels": _kernels(),
         "plug-ins": _plugins(),
         "self-check": _self_check(),
     }
@@ -55,6 +57,12 @@ def _version(package: str) -> str:
 def _devices() -> list[str]:
     gpus = [f"cuda:{i} {torch.cuda.get_device_name(i)}" for i in range(torch.cuda.device_count())]
     return [f"cpu ({torch.get_num_threads()} threads)", *gpus]
+
+
+def _kernels() -> dict[str, str]:
+    """What computes the margin losses and the gate, by device."""
+    devices = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    return {device: backend_for(device) for device in devices}
 
 
 def _plugins() -> dict[str, str]:
