@@ -48,7 +48,7 @@ def _own_column(label_ptr, row, first_class, num_rows):
 def cosine_sums(
     unit, class_unit, label_ptr, scale_ptr, offset_ptr, cosine_ptr, sums_ptr, rank_ptr, tiles,
     num_rows, num_classes, first, tile_stride, WIDTH: tl.constexpr,
-    RANK: tl.constexpr, TILES: tl.constexpr, TMA: tl.constexpr, PRECISION: tl.constexpr, NUM_PROGRAMS: tl.constexpr,
+    RANK: tl.constexpr, TILES: tl.constexpr, TMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """sums[tile, n] = sum over the tile's classes, the own one left out, of exp2(scale log2(e) cos - offset[n]).
@@ -60,7 +60,7 @@ def cosine_sums(
     row_blocks = tl.cdiv(num_rows, BLOCK_N)
     total = row_blocks * tl.cdiv(num_classes, BLOCK_C)
     # Rows fastest: all row blocks read a tile of class units one after the other, from the cache
-    for index in tl.range(tl.program_id(0), total, NUM_PROGRAMS, flatten=TMA):
+    for index in tl.range(tl.program_id(0), total, tl.num_programs(0), flatten=TMA):
         first_row = (index % row_blocks) * BLOCK_N
         first_class = (index // row_blocks) * BLOCK_C
         tile = _cosine_tile(
@@ -97,14 +97,14 @@ def cosine_sums(
 @triton.jit
 def cosine_maxima(
     unit, class_unit, label_ptr, scale_ptr, maxima_ptr, num_rows, num_classes, first, WIDTH: tl.constexpr,
-    TMA: tl.constexpr, PRECISION: tl.constexpr, NUM_PROGRAMS: tl.constexpr,
+    TMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """maxima[tile, n] = the largest scale log2(e) cos of the tile's classes, the own one left out (-inf: none)."""
     alpha = tl.load(scale_ptr).to(tl.float32) * LOG2E
     row_blocks = tl.cdiv(num_rows, BLOCK_N)
     total = row_blocks * tl.cdiv(num_classes, BLOCK_C)
-    for index in tl.range(tl.program_id(0), total, NUM_PROGRAMS, flatten=TMA):
+    for index in tl.range(tl.program_id(0), total, tl.num_programs(0), flatten=TMA):
         first_row = (index % row_blocks) * BLOCK_N
         first_class = (index // row_blocks) * BLOCK_C
         tile = _cosine_tile(
@@ -149,7 +149,7 @@ def _store_gradients(
 def cosine_gradients(
     unit, class_unit, label_ptr, scale_ptr, offset_ptr, target_ptr, row_ptr, p, along_ptr,
     num_rows, num_classes, first, p_stride, WIDTH: tl.constexpr,
-    TMA: tl.constexpr, PRECISION: tl.constexpr, NUM_PROGRAMS: tl.constexpr,
+    TMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """p[n, c] = exp2(scale log2(e) cos - offset[n]), and target[n] for the own class: d loss / d cos is row[n] p[n, c].
@@ -160,7 +160,7 @@ def cosine_gradients(
     alpha = tl.load(scale_ptr).to(tl.float32) * LOG2E
     row_blocks = tl.cdiv(num_rows, BLOCK_N)
     total = row_blocks * tl.cdiv(num_classes, BLOCK_C)
-    for index in tl.range(tl.program_id(0), total, NUM_PROGRAMS, flatten=False):
+    for index in tl.range(tl.program_id(0), total, tl.num_programs(0), flatten=False):
         first_row = (index % row_blocks) * BLOCK_N
         first_class = (index // row_blocks) * BLOCK_C
         tile = _cosine_tile(
@@ -189,8 +189,8 @@ def tile_gradients(
 ):  # fmt: skip
     """As `cosine_gradients`, from stored exponentials instead of a product; their logarithm gives the cosine back."""
     alpha = tl.load(scale_ptr).to(tl.float32) * LOG2E
-    row = tl.program_id(0) * BLOCK_N + tl.arange(0, BLOCK_N)
-    column = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
+    row = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
+    column = tl.program_id(0) * BLOCK_C + tl.arange(0, BLOCK_C)
     inside = (row < num_rows)[:, None] & (column < num_classes)[None, :]
     wide = row.to(tl.int64)[:, None]
     tile = tl.load(tiles_ptr + wide * tile_stride + column[None, :], mask=inside, other=0.0).to(tl.float32)
@@ -203,6 +203,6 @@ def tile_gradients(
     gradient = tl.where(is_own, target[:, None], tile * tl.exp2(-offset)[:, None])
     rounded = gradient.to(p_ptr.dtype.element_ty)
     along = tl.sum(rounded.to(tl.float32) * cosine * weight[:, None], 0)
-    place = tl.program_id(0).to(tl.int64) * num_classes + column
+    place = tl.program_id(1).to(tl.int64) * num_classes + column
     tl.store(along_ptr + place, along, mask=column < num_classes)
     tl.store(p_ptr + wide * p_stride + column[None, :], rounded, mask=inside)

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from .._launch import on_device
-from . import op
-from .precision import LOG_GAIN, OPERAND, ROW_GAIN, TILE
+from .precision import LOG_GAIN, OPERAND, ROW_GAIN, TILE, padded_width
 from .product_launch import (
     Product,
     has_copy_engine,
@@ -49,7 +48,7 @@ def forward(
     """See `op.margin_lse`. `keep`: the unit rows of the classes are kept for the backward pass."""
     rows, dim = embedding.shape
     num_classes = (weight if classes is None else classes).shape[0]
-    width, dtype = op.padded_width(dim), OPERAND[precision]
+    width, dtype = padded_width(dim), OPERAND[precision]
     scale = scale.float()
     with on_device(embedding):
         unit, _ = launch_normalise(embedding, None, width, dtype)
@@ -117,7 +116,7 @@ def backward(
         grad_unit = torch.zeros(rows, width, dtype=torch.float32, device=unit.device)
         grad_weight = weight.new_empty(num_classes if wants_weight else 0, dim)
         chunk = _chunk(rows, dtype)
-        buffer = torch.empty(rows, min(chunk, op.padded_width(num_classes)), dtype=dtype, device=unit.device)
+        buffer = torch.empty(rows, min(chunk, padded_width(num_classes)), dtype=dtype, device=unit.device)
         for start, stop in _runs(num_classes, tiles.shape[1], chunk):
             units, p = unit_weight[start:stop], buffer[:, : stop - start]
             product = Product(unit, units, label, scale32, start, precision, has_copy_engine(unit, precision))

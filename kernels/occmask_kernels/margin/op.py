@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from . import reference
-from .precision import OPERAND, TILE, working_dtype
-
-WIDTH_MULTIPLE = 64  # unit rows of the kernels are padded with zeros to whole tiles, which every D then is
+from .precision import OPERAND, TILE, padded_width, working_dtype
 
 
 @torch.library.custom_op("occmask::margin_lse", mutates_args=())
@@ -106,10 +104,6 @@ def _(grad_log_neg, grad_cos_target, embedding, weight, label, scale, classes, *
         weight.new_empty(num_classes if wants_weight else 0, weight.shape[1]),
         torch.empty_like(scale),
     )
-
-
-def padded_width(dim: int) -> int:
-    return -(-dim // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

@@ -1,4 +1,4 @@
-"""What the operands of the matrix products are rounded to. Sums, exponentials and results are never rounded to it."""
+"""The operands of the matrix products. Sums, exponentials and results are never rounded to their precision."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ TILE = {"fp16": torch.bfloat16, "bf16": torch.bfloat16, "tf32": torch.float32, "
 LOG_GAIN = {"fp16": 14 * math.log(2), "bf16": 0.0, "tf32": 0.0, "ieee": 0.0}
 # Rows weighted by their share of the largest gradient: times 2^15, fp16 holds shares down to 4e-8 in full.
 ROW_GAIN = {"fp16": 2.0**15, "bf16": 1.0, "tf32": 1.0, "ieee": 1.0}
+WIDTH_MULTIPLE = 64  # columns of a tile's depth
+
+
+def padded_width(dim: int) -> int:
+    """Unit rows of the kernels are padded with zeros to whole tiles: then no D is odd, and no load needs a mask."""
+    return -(-dim // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
 
 
 def working_dtype(*tensors: Tensor) -> torch.dtype:

@@ -62,9 +62,8 @@ def _blocks(table: dict[tuple[bool, str], Blocks], tma: bool, precision: str) ->
 
 
 def _dot_precision(precision: str) -> str:
-    return (
-        "ieee" if precision == "ieee" else "tf32"
-    )  # says how float32 operands are used; 16-bit ones are what they are
+    """How float32 operands are used; 16-bit ones are what they are."""
+    return "ieee" if precision == "ieee" else "tf32"
 
 
 def _read(matrix: Tensor, tma: bool, rows: int, columns: int) -> Any:
@@ -99,8 +98,11 @@ class Product(NamedTuple):
     def grid(self, blocks: Blocks) -> tuple[int, int]:
         return triton.cdiv(self.num_rows, blocks.rows), triton.cdiv(self.num_classes, blocks.columns)
 
-    def arguments(self, blocks: Blocks) -> dict[str, Any]:
+    def programs(self, blocks: Blocks) -> tuple[int]:
         rows, columns = self.grid(blocks)
+        return (_programs(rows * columns, self.unit, self.tma),)
+
+    def arguments(self, blocks: Blocks) -> dict[str, Any]:
         return {
             "unit": _read(self.unit, self.tma, blocks.rows, blocks.depth),
             "class_unit": _read(self.class_unit, self.tma, blocks.columns, blocks.depth),
@@ -112,7 +114,6 @@ class Product(NamedTuple):
             "WIDTH": self.unit.shape[1],
             "TMA": self.tma,
             "PRECISION": _dot_precision(self.precision),
-            "NUM_PROGRAMS": _programs(rows * columns, self.unit, self.tma),
             "BLOCK_N": blocks.rows,
             "BLOCK_C": blocks.columns,
             "BLOCK_D": blocks.depth,
@@ -135,7 +136,7 @@ def launch_sums(
     rank = torch.empty(class_blocks if ranked else 0, product.num_rows, dtype=torch.int32, device=offset.device)
     arguments = product.arguments(blocks)
     stored = tiles.numel() > 0
-    cosine_sums[(arguments["NUM_PROGRAMS"],)](
+    cosine_sums[product.programs(blocks)](
         offset_ptr=offset, cosine_ptr=cosine, sums_ptr=sums, rank_ptr=rank,
         tiles=_read(tiles, product.tma and stored, blocks.rows, blocks.columns),
         RANK=ranked, TILES=stored, tile_stride=tiles.stride(0), **arguments,
@@ -149,7 +150,7 @@ def launch_maxima(product: Product) -> Tensor:
     shape = (product.grid(blocks)[1], product.num_rows)
     maxima = torch.empty(shape, dtype=torch.float32, device=product.unit.device)
     arguments = product.arguments(blocks)
-    cosine_maxima[(arguments["NUM_PROGRAMS"],)](maxima_ptr=maxima, **arguments)
+    cosine_maxima[product.programs(blocks)](maxima_ptr=maxima, **arguments)
     return maxima.amax(dim=0)
 
 
@@ -160,7 +161,7 @@ def launch_gradients(product: Product, offset: Tensor, target: Tensor, row: Tens
     shape = (product.grid(blocks)[0], product.num_classes)
     along = torch.empty(shape, dtype=torch.float32, device=offset.device)
     arguments = product.arguments(blocks)
-    cosine_gradients[(arguments["NUM_PROGRAMS"],)](
+    cosine_gradients[product.programs(blocks)](
         offset_ptr=offset, target_ptr=target, row_ptr=row, along_ptr=along, p_stride=p.stride(0),
         p=_read(p, product.tma, blocks.rows, blocks.columns // 2), **arguments,
     )  # fmt: skip
@@ -173,8 +174,8 @@ def launch_tile_gradients(
     """As `launch_gradients`, from `tiles` (N, M)."""
     block_rows, block_classes = (16, 32) if INTERPRET else ELEMENTWISE
     num_rows, num_classes = tiles.shape
-    grid = triton.cdiv(num_rows, block_rows), triton.cdiv(num_classes, block_classes)
-    along = torch.empty(grid[0], num_classes, dtype=torch.float32, device=offset.device)
+    grid = triton.cdiv(num_classes, block_classes), triton.cdiv(num_rows, block_rows)
+    along = torch.empty(grid[1], num_classes, dtype=torch.float32, device=offset.device)
     tile_gradients[grid](
         tiles, product.label, product.scale, offset, target, cosine, row, p, along, num_rows, num_classes,
         product.first, tiles.stride(0), p.stride(0),
@@ -194,7 +195,7 @@ def launch_weight_gradients(
         _read(p, product.tma, blocks.depth, blocks.rows), _read(weighted, product.tma, blocks.depth, blocks.columns),
         size, along, product.class_unit, inverse, grad,
         product.num_rows, product.num_classes, along.shape[0], p.stride(0), grad.shape[1], WIDTH=weighted.shape[1],
-        TMA=product.tma, PRECISION=_dot_precision(product.precision), NUM_PROGRAMS=programs,
+        TMA=product.tma, PRECISION=_dot_precision(product.precision),
         BLOCK_C=blocks.rows, BLOCK_W=blocks.columns, BLOCK_N=blocks.depth,
         num_warps=blocks.warps, num_stages=blocks.stages, **COMPILE_OPTIONS,
     )  # fmt: skip
@@ -221,7 +222,13 @@ def aot_cases() -> Iterator[AotCase]:
     yield _cosine_case(cosine_gradients, GRADIENTS_OF_FEW, True, "fp16", "tma fp16 few rows")
     yield _cosine_case(cosine_maxima, SUMS, True, "fp16", "tma fp16")
     yield _cosine_case(cosine_maxima, SUMS, False, "fp16", "pointers fp16")
-    pointers = {**dict.fromkeys(tile_gradients.arg_names, "*fp32"), "tiles_ptr": "*bf16", "p_ptr": "*bf16", **_COUNTS}
+    pointers = {
+        **dict.fromkeys(tile_gradients.arg_names, "*fp32"),
+        "tiles_ptr": "*bf16",
+        "p_ptr": "*bf16",
+        **_COUNTS,
+        "num_classes": "i32/16",
+    }
     yield AotCase(tile_gradients, "bf16", pointers, {"BLOCK_N": ELEMENTWISE[0], "BLOCK_C": ELEMENTWISE[1]})
 
 
@@ -247,7 +254,7 @@ def _cosine_case(
     signature["p"] = _matrix(tma, precision, blocks.rows, blocks.columns // 2)
     signature["tiles"] = _matrix(tma, precision, blocks.rows, blocks.columns) if constants.get("TILES") else f"*{dtype}"
     shape = {"BLOCK_N": blocks.rows, "BLOCK_C": blocks.columns, "BLOCK_D": blocks.depth}
-    product = {"WIDTH": 512, "TMA": tma, "PRECISION": _dot_precision(precision), "NUM_PROGRAMS": 132}
+    product = {"WIDTH": 512, "TMA": tma, "PRECISION": _dot_precision(precision)}
     return AotCase(
         kernel,
         dtype,
@@ -267,7 +274,7 @@ def _weight_case(tma: bool, precision: str) -> AotCase:
     signature["p"] = _matrix(tma, precision, blocks.depth, blocks.rows)
     signature["weighted"] = _matrix(tma, precision, blocks.depth, blocks.columns)
     constants = {
-        "WIDTH": 512, "TMA": tma, "PRECISION": _dot_precision(precision), "NUM_PROGRAMS": 132,
+        "WIDTH": 512, "TMA": tma, "PRECISION": _dot_precision(precision),
         "BLOCK_C": blocks.rows, "BLOCK_W": blocks.columns, "BLOCK_N": blocks.depth,
     }  # fmt: skip
     label = f"{'tma' if tma else 'pointers'} {precision}"

@@ -22,7 +22,7 @@ def _store(
 def weight_gradients(
     p, weighted, size_ptr, along_ptr, class_unit_ptr, inverse_ptr, grad_ptr,
     num_rows, num_classes, row_blocks, p_stride, dim, WIDTH: tl.constexpr,
-    TMA: tl.constexpr, PRECISION: tl.constexpr, NUM_PROGRAMS: tl.constexpr,
+    TMA: tl.constexpr, PRECISION: tl.constexpr,
     BLOCK_C: tl.constexpr, BLOCK_W: tl.constexpr, BLOCK_N: tl.constexpr,
 ):  # fmt: skip
     """grad[c] = (size * sum_n p[n, c] weighted[n] - along[c] unit[c]) / length of class c.
@@ -31,7 +31,7 @@ def weight_gradients(
     """
     size = tl.load(size_ptr)
     blocks: tl.constexpr = WIDTH // BLOCK_W
-    for index in tl.range(tl.program_id(0), blocks * tl.cdiv(num_classes, BLOCK_C), NUM_PROGRAMS, flatten=False):
+    for index in tl.range(tl.program_id(0), blocks * tl.cdiv(num_classes, BLOCK_C), tl.num_programs(0), flatten=False):
         first_class = (index // blocks) * BLOCK_C
         first_column = (index % blocks) * BLOCK_W
         own = first_class + tl.arange(0, BLOCK_C)
