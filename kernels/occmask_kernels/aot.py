@@ -30,10 +30,10 @@ SHARED_LIMIT = {80: 163 * 1024, 86: 99 * 1024, 89: 99 * 1024, 90: 227 * 1024}  #
 
 def cases() -> Iterator[AotCase]:
     """Every kernel of the package in the variants that are launched."""
-    from .margin import product_launch, rows_launch
+    from .margin import product_cases, rows_launch
     from .masking import kernel as masking
 
-    for module in (rows_launch, product_launch, masking):
+    for module in (rows_launch, product_cases, masking):
         yield from module.aot_cases()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from .._dispatch import INTERPRET
-from .._launch import COMPILE_OPTIONS, AotCase, num_multiprocessors
+from .._launch import COMPILE_OPTIONS, num_multiprocessors
 from .cosine_kernel import cosine_gradients, cosine_maxima, cosine_sums, tile_gradients
 from .weight_gradient_kernel import weight_gradients
 
@@ -55,13 +54,13 @@ def has_copy_engine(tensor: Tensor, precision: str) -> bool:
     return precision != "ieee" and tensor.is_cuda and torch.cuda.get_device_capability(tensor.device) >= NEWEST_FEATURE
 
 
-def _blocks(table: dict[tuple[bool, str], Blocks], tma: bool, precision: str) -> Blocks:
+def blocks_of(table: dict[tuple[bool, str], Blocks], tma: bool, precision: str) -> Blocks:
     if INTERPRET:
         return _INTERPRETED
     return table[tma, "fp16" if precision == "bf16" else precision]
 
 
-def _dot_precision(precision: str) -> str:
+def dot_precision(precision: str) -> str:
     """How float32 operands are used; 16-bit ones are what they are."""
     return "ieee" if precision == "ieee" else "tf32"
 
@@ -113,7 +112,7 @@ class Product(NamedTuple):
             "first": self.first,
             "WIDTH": self.unit.shape[1],
             "TMA": self.tma,
-            "PRECISION": _dot_precision(self.precision),
+            "PRECISION": dot_precision(self.precision),
             "BLOCK_N": blocks.rows,
             "BLOCK_C": blocks.columns,
             "BLOCK_D": blocks.depth,
@@ -130,7 +129,7 @@ def launch_sums(
 
     `tiles`: (N, M) to be filled with the exponentials, or empty.
     """
-    blocks = _blocks(SUMS, product.tma, product.precision)
+    blocks = blocks_of(SUMS, product.tma, product.precision)
     class_blocks = product.grid(blocks)[1]
     sums = torch.empty(class_blocks, product.num_rows, dtype=torch.float32, device=offset.device)
     rank = torch.empty(class_blocks if ranked else 0, product.num_rows, dtype=torch.int32, device=offset.device)
@@ -146,7 +145,7 @@ def launch_sums(
 
 def launch_maxima(product: Product) -> Tensor:
     """(N,) the largest logit of the other classes, in units of log2."""
-    blocks = _blocks(SUMS, product.tma, product.precision)
+    blocks = blocks_of(SUMS, product.tma, product.precision)
     shape = (product.grid(blocks)[1], product.num_rows)
     maxima = torch.empty(shape, dtype=torch.float32, device=product.unit.device)
     arguments = product.arguments(blocks)
@@ -157,7 +156,7 @@ def launch_maxima(product: Product) -> Tensor:
 def launch_gradients(product: Product, offset: Tensor, target: Tensor, row: Tensor, p: Tensor) -> Tensor:
     """Fills `p` (N, M) and returns (row blocks, M): the gradient of each class along itself, by blocks of rows."""
     table = GRADIENTS if product.num_rows > FEW_ROWS else GRADIENTS_OF_FEW
-    blocks = _blocks(table, product.tma, product.precision)
+    blocks = blocks_of(table, product.tma, product.precision)
     shape = (product.grid(blocks)[0], product.num_classes)
     along = torch.empty(shape, dtype=torch.float32, device=offset.device)
     arguments = product.arguments(blocks)
@@ -188,95 +187,14 @@ def launch_weight_gradients(
     p: Tensor, weighted: Tensor, size: Tensor, along: Tensor, product: Product, inverse: Tensor, grad: Tensor
 ) -> None:
     """Fills `grad` (M, D), the gradient of the class weights that `product.class_unit` came from."""
-    blocks = _blocks(WEIGHT, product.tma, product.precision)
+    blocks = blocks_of(WEIGHT, product.tma, product.precision)
     num_tiles = triton.cdiv(product.num_classes, blocks.rows) * (weighted.shape[1] // blocks.columns)
     programs = _programs(num_tiles, p, product.tma)
     weight_gradients[(programs,)](
         _read(p, product.tma, blocks.depth, blocks.rows), _read(weighted, product.tma, blocks.depth, blocks.columns),
         size, along, product.class_unit, inverse, grad,
         product.num_rows, product.num_classes, along.shape[0], p.stride(0), grad.shape[1], WIDTH=weighted.shape[1],
-        TMA=product.tma, PRECISION=_dot_precision(product.precision),
+        TMA=product.tma, PRECISION=dot_precision(product.precision),
         BLOCK_C=blocks.rows, BLOCK_W=blocks.columns, BLOCK_N=blocks.depth,
         num_warps=blocks.warps, num_stages=blocks.stages, **COMPILE_OPTIONS,
     )  # fmt: skip
-
-
-def aot_cases() -> Iterator[AotCase]:
-    for tma, precision in (
-        (True, "fp16"),
-        (True, "bf16"),
-        (True, "tf32"),
-        (False, "fp16"),
-        (False, "tf32"),
-        (False, "ieee"),
-    ):
-        for ranked, stored in ((False, False), (True, False), (False, True)):
-            if stored or (ranked and precision != "fp16"):
-                continue
-            label = " ".join(["tma" if tma else "pointers", precision, *["rank"] * ranked, *["tiles"] * stored])
-            yield _cosine_case(cosine_sums, SUMS, tma, precision, label, RANK=ranked, TILES=stored)
-        yield _cosine_case(cosine_gradients, GRADIENTS, tma, precision, f"{'tma' if tma else 'pointers'} {precision}")
-        yield _weight_case(tma, precision)
-    yield _cosine_case(cosine_sums, SUMS, True, "bf16", "tma bf16 tiles", RANK=False, TILES=True)
-    yield _cosine_case(cosine_sums, SUMS, False, "bf16", "pointers bf16 tiles", RANK=False, TILES=True)
-    yield _cosine_case(cosine_gradients, GRADIENTS_OF_FEW, True, "fp16", "tma fp16 few rows")
-    yield _cosine_case(cosine_maxima, SUMS, True, "fp16", "tma fp16")
-    yield _cosine_case(cosine_maxima, SUMS, False, "fp16", "pointers fp16")
-    pointers = {
-        **dict.fromkeys(tile_gradients.arg_names, "*fp32"),
-        "tiles_ptr": "*bf16",
-        "p_ptr": "*bf16",
-        **_COUNTS,
-        "num_classes": "i32/16",
-    }
-    yield AotCase(tile_gradients, "bf16", pointers, {"BLOCK_N": ELEMENTWISE[0], "BLOCK_C": ELEMENTWISE[1]})
-
-
-_COUNTS = {
-    "label_ptr": "*i64", "num_rows": "i32", "num_classes": "i32", "first": "i32", "row_blocks": "i32",
-    "dim": "i32/16", "p_stride": "i32/16", "tile_stride": "i32/16",
-}  # fmt: skip
-
-
-def _matrix(tma: bool, precision: str, rows: int, columns: int) -> str:
-    dtype = precision if precision in ("fp16", "bf16") else "fp32"
-    return f"tensordesc<{dtype}[{rows},{columns}]>" if tma else f"*{dtype}"
-
-
-def _cosine_case(
-    kernel: Any, table: dict[tuple[bool, str], Blocks], tma: bool, precision: str, label: str, **constants: bool
-) -> AotCase:
-    blocks = _blocks(table, tma, precision)
-    dtype = precision if precision in ("fp16", "bf16") else "fp32"
-    signature = {**dict.fromkeys(kernel.arg_names, "*fp32"), **_COUNTS, "rank_ptr": "*i32"}
-    signature["unit"] = _matrix(tma, precision, blocks.rows, blocks.depth)
-    signature["class_unit"] = _matrix(tma, precision, blocks.columns, blocks.depth)
-    signature["p"] = _matrix(tma, precision, blocks.rows, blocks.columns // 2)
-    signature["tiles"] = _matrix(tma, precision, blocks.rows, blocks.columns) if constants.get("TILES") else f"*{dtype}"
-    shape = {"BLOCK_N": blocks.rows, "BLOCK_C": blocks.columns, "BLOCK_D": blocks.depth}
-    product = {"WIDTH": 512, "TMA": tma, "PRECISION": _dot_precision(precision)}
-    return AotCase(
-        kernel,
-        dtype,
-        signature,
-        product | shape | constants,
-        blocks.warps,
-        blocks.stages,
-        (90,) if tma else (80, 90),
-        label,
-    )
-
-
-def _weight_case(tma: bool, precision: str) -> AotCase:
-    blocks = _blocks(WEIGHT, tma, precision)
-    dtype = precision if precision in ("fp16", "bf16") else "fp32"
-    signature = {**dict.fromkeys(weight_gradients.arg_names, "*fp32"), **_COUNTS, "class_unit_ptr": f"*{dtype}"}
-    signature["p"] = _matrix(tma, precision, blocks.depth, blocks.rows)
-    signature["weighted"] = _matrix(tma, precision, blocks.depth, blocks.columns)
-    constants = {
-        "WIDTH": 512, "TMA": tma, "PRECISION": _dot_precision(precision),
-        "BLOCK_C": blocks.rows, "BLOCK_W": blocks.columns, "BLOCK_N": blocks.depth,
-    }  # fmt: skip
-    label = f"{'tma' if tma else 'pointers'} {precision}"
-    archs = (90,) if tma else (80, 90)
-    return AotCase(weight_gradients, dtype, signature, constants, blocks.warps, blocks.stages, archs, label)
