@@ -33,7 +33,7 @@ SUMS = {
     (True, "tf32"): Blocks(128, 128, 32, 8, 3),
     (False, "fp16"): Blocks(128, 128, 64, 8, 3),
     (False, "tf32"): Blocks(128, 128, 32, 8, 3),
-    (False, "ieee"): Blocks(64, 128, 32, 8, 2),
+    (False, "ieee"): Blocks(64, 64, 32, 8, 2),
 }
 GRADIENTS = SUMS | {(True, "fp16"): Blocks(256, 128, 64, 8, 3)}
 FEW_ROWS = 128  # up to here half of the rows of the largest tile would be empty
