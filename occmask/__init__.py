@@ -50,6 +50,7 @@ _LAZY = {
     "list_models": "models",
     "load_model": "models",
     "load_weights": "models",
+    "optimize": "models",
     "save_weights": "models",
 }
 
@@ -91,6 +92,7 @@ __all__ = [
     "list_models",
     "load_model",
     "load_weights",
+    "optimize",
     "save_weights",
 ]
 
@@ -110,6 +112,7 @@ if TYPE_CHECKING:
         list_models,
         load_model,
         load_weights,
+        optimize,
         save_weights,
     )
     from .patterns import PatternGrid

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
+from .map_layers import MapLinear
+
 
 def xavier_initialise(module: nn.Module) -> None:
     """Xavier-uniform weights and zero biases for every convolution and linear layer, as FROM is published.
@@ -13,5 +15,9 @@ def xavier_initialise(module: nn.Module) -> None:
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear)):
             nn.init.xavier_uniform_(layer.weight)
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, MapLinear):
+            nn.init.xavier_uniform_(layer.matrix())
+        else:
+            continue
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""BN-Dropout-FC-BN on the flattened top map: the embedding of ArcFace's option "E" and of FROM."""
+"""BN-Dropout-FC-BN on every element of the top map: the embedding of ArcFace's option "E" and of FROM."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ..errors import OptionError
 from ..initialise import xavier_initialise
+from ..map_layers import MapLinear, MapNorm
 from ..shapes import FeatureShape
 
 
@@ -21,13 +22,12 @@ class FlatEmbedding(nn.Module):
             raise OptionError(f"embedding 'flat': dim is a positive whole number, not {dim!r}")
         if not 0 <= dropout < 1:
             raise OptionError(f"embedding 'flat': dropout lies in [0, 1), not {dropout!r}")
-        elements = top.channels * top.height * top.width
         self.width = dim
-        self.bn1 = nn.BatchNorm1d(elements)
+        self.bn1 = MapNorm(top)
         self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(elements, dim)
+        self.fc = MapLinear(top, dim)
         self.bn2 = nn.BatchNorm1d(dim)
         xavier_initialise(self)
 
     def forward(self, top: Tensor) -> Tensor:  # (B, C, H, W) -> (B, D)
-        return self.bn2(self.fc(self.dropout(self.bn1(top.flatten(1)))))  # type: ignore[no-any-return]
+        return self.bn2(self.fc(self.dropout(self.bn1(top))))  # type: ignore[no-any-return]

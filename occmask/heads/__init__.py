@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 class OcclusionHead(Protocol):
     """A module built as `factory(shapes: FaceShapes, **options)` and called with the backbone's maps.
 
-    Two attributes are optional.  `threshold: float | None` makes the model gate hard at that value.
+    Three attributes are optional.  `threshold: float | None` makes the model gate hard at that value.
     `mask_logits(maps) -> Tensor` gives the mask alone: a head that has it pays for its pattern only
-    when somebody asks; without it the whole head runs every time.
+    when somebody asks; without it the whole head runs every time.  `predict_pattern(gate) -> Tensor` predicts
+    from the soft mask, sigmoid(logits), alone: a head that has both is given the gate that the model has
+    computed anyway, and its forward, which must be the two in a row, is then not called by the model.
     """
 
     def __call__(self, maps: Sequence[Tensor]) -> Occlusion: ...  # maps finest first

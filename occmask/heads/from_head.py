@@ -49,9 +49,13 @@ class FromHead(nn.Module):
         """The mask alone, all that the embedding needs."""
         return self.mask_decoder(self.pyramid(maps) if self.pyramid is not None else maps[-1])
 
+    def predict_pattern(self, gate: Tensor) -> Tensor:  # soft mask in [0, 1], (B, *mask_shape) -> pattern
+        """What is covered, as the predictor puts it, from the soft mask alone."""
+        return self.pattern_predictor(gate)
+
     def forward(self, maps: Sequence[Tensor]) -> Occlusion:  # finest first
         mask = self.mask_logits(maps)
-        return Occlusion(mask, self.pattern_predictor(mask.sigmoid()))
+        return Occlusion(mask, self.predict_pattern(mask.sigmoid()))
 
     def loss(self, occlusion: Occlusion, truth: OcclusionTruth) -> Tensor:  # scalar
         """The pattern predictor's loss; the paper's L_pred."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from ..errors import OptionError
 from ..initialise import xavier_initialise
+from ..map_layers import MapLinear, MapNorm
 from ..shapes import FaceShapes, FeatureShape
 
 
@@ -68,14 +69,14 @@ class VectorMask(nn.Sequential):
         top = shapes.maps[-1]
         if not isinstance(width, int) or width < 1:
             raise OptionError(f"mask decoder 'vector': width is a positive whole number, not {width!r}")
-        elements = width * top.height * top.width
+        reduced = FeatureShape(width, top.height, top.width)
         super().__init__(
             *_descend("vector", source, top, width),
             nn.PReLU(width),
             nn.BatchNorm2d(width),
-            nn.Flatten(),
-            nn.BatchNorm1d(elements),
-            nn.Linear(elements, shapes.embedding),
+            nn.Identity(),  # where others flatten: files name the layers by their place
+            MapNorm(reduced),
+            MapLinear(reduced, shapes.embedding),
             nn.BatchNorm1d(shapes.embedding),
         )
         self.mask_shape: tuple[int, ...] = (shapes.embedding,)

@@ -6,7 +6,7 @@ choice), and regression of the box's two corners with a squared error.
 
 from __future__ import annotations
 
-from math import inf, prod
+from math import inf
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ..errors import OptionError, ShapeError
 from ..initialise import xavier_initialise
+from ..map_layers import MapLinear, MapNorm
 from ..patterns import PatternGrid
 from ..shapes import FeatureShape, OcclusionAnswer, OcclusionTruth
 
@@ -66,12 +67,12 @@ class PatternClassifier(nn.Sequential):
         if not 0 < logit_gain < inf:
             raise OptionError(f"pattern predictor 'classification': logit_gain is positive, not {logit_gain!r}")
         grid = PatternGrid(k, image_size=(image.height, image.width))
-        elements, patterns = prod(mask_shape), grid.num_patterns
+        patterns = grid.num_patterns
         super().__init__(
-            nn.Flatten(),
-            nn.BatchNorm1d(elements),
+            nn.Identity(),  # where others flatten: files name the layers by their place
+            MapNorm(mask_shape),
             nn.Dropout(dropout),
-            nn.Linear(elements, patterns, bias=False),
+            MapLinear(mask_shape, patterns, bias=False),
             nn.BatchNorm1d(patterns),
         )
         xavier_initialise(self)
@@ -112,8 +113,8 @@ class BoxRegressor(nn.Sequential):
             raise OptionError(
                 f"pattern predictor 'regression': k is a whole number from 1 to the image's side, not {k!r}"
             )
-        elements = prod(mask_shape)
-        super().__init__(nn.Flatten(), nn.BatchNorm1d(elements), nn.Dropout(dropout), nn.Linear(elements, 5))
+        # Where others flatten stands an Identity: files name the layers by their place.
+        super().__init__(nn.Identity(), MapNorm(mask_shape), nn.Dropout(dropout), MapLinear(mask_shape, 5))
         xavier_initialise(self)
         self.k = k
 

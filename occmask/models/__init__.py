@@ -10,6 +10,7 @@ from .config import MODELS, ModelConfig
 
 if TYPE_CHECKING:
     from .face import FaceModel
+    from .inference import optimize
     from .weights import LoadReport, load_model, load_weights, save_weights
 
 _LAZY = {  # these import torch; listing and configuring must not
@@ -17,6 +18,7 @@ _LAZY = {  # these import torch; listing and configuring must not
     "LoadReport": "weights",
     "load_model": "weights",
     "load_weights": "weights",
+    "optimize": "inference",
     "save_weights": "weights",
 }
 
@@ -30,6 +32,7 @@ __all__ = [
     "list_models",
     "load_model",
     "load_weights",
+    "optimize",
     "save_weights",
 ]
 

@@ -49,13 +49,15 @@ class FaceModel(nn.Module):
         if self.head is None:
             embedding = self.embedding(top)
             return FaceOutput(embedding, clean=embedding if clean else None)
-        found = self._find_occlusion(maps, pattern=occlusion or self.training)
+        pattern = occlusion or self.training
+        found = self._find_mask(maps, pattern=pattern)
         if found.mask.ndim == 2:  # (B, D) gates the finished embedding
             plain = self.embedding(top)
-            embedding = mask_apply(plain, found.mask, threshold=self.threshold)
+            embedding, found = self._gate(plain, found, pattern=pattern)
             return FaceOutput(embedding, plain if clean else None, found.mask, found.pattern)
         # (B, C, H, W) or (B, 1, H, W) gates the top map
-        embedding = self.embedding(mask_apply(top, found.mask, threshold=self.threshold))
+        gated, found = self._gate(top, found, pattern=pattern)
+        embedding = self.embedding(gated)
         return FaceOutput(embedding, self.embedding(top) if clean else None, found.mask, found.pattern)
 
     def occlusion_loss(self, output: FaceOutput, truth: OcclusionTruth) -> Tensor:
@@ -72,13 +74,23 @@ class FaceModel(nn.Module):
             raise OptionError("this output holds no pattern; call the model with occlusion=True")
         return self.head.answer(output.pattern)
 
-    def _find_occlusion(self, maps: tuple[Tensor, ...], *, pattern: bool) -> Occlusion:
+    def _find_mask(self, maps: tuple[Tensor, ...], *, pattern: bool) -> Occlusion:
+        """The mask, and the pattern only where asking the whole head is the way to it."""
         assert self.head is not None
         mask_logits = getattr(self.head, "mask_logits", None)
-        if not pattern and mask_logits is not None:
+        predict_pattern = getattr(self.head, "predict_pattern", None)
+        if mask_logits is not None and (not pattern or predict_pattern is not None):
             return Occlusion(mask_logits(maps))
         found = self.head(maps)
         return found if pattern else Occlusion(found.mask)
+
+    def _gate(self, x: Tensor, found: Occlusion, *, pattern: bool) -> tuple[Tensor, Occlusion]:
+        """`x` gated by the mask, and the pattern from the same gate if it is wanted and still missing."""
+        predict_pattern = getattr(self.head, "predict_pattern", None)
+        if not pattern or found.pattern is not None or predict_pattern is None:
+            return mask_apply(x, found.mask, threshold=self.threshold), found
+        gated, gate = _mask_apply_and_gate(x, found.mask, threshold=self.threshold)
+        return gated, found._replace(pattern=predict_pattern(gate))
 
     def _check(self, images: Tensor) -> None:
         height, width = self.config.image_size
@@ -99,3 +111,8 @@ class FaceModel(nn.Module):
                     f"images lie in [-1, 1] and are finite; the largest value here is {peak:g}. "
                     "Scale 8-bit pictures by (x - 127.5) / 127.5 and leave out pictures with NaN"
                 )
+
+
+def _mask_apply_and_gate(x: Tensor, logits: Tensor, *, threshold: float | None) -> tuple[Tensor, Tensor]:
+    """`mask_apply`, and the soft mask that the predictor reads whatever the threshold."""
+    return mask_apply(x, logits, threshold=threshold), logits.sigmoid()

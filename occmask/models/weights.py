@@ -15,6 +15,7 @@ from ..version import __version__
 from .config import ModelConfig, components
 from .face import FaceModel
 from .files import is_safetensors, read_pickled, read_tensors, write_tensors
+from .inference import InferenceModel
 from .published import Published, read_published
 
 TRAINING = "training."  # the trainer's own tensors in a checkpoint: the same file is a model to everybody else
@@ -34,9 +35,16 @@ def save_weights(model: FaceModel, path: str | PathLike[str]) -> None:
     """Write the model to one safetensors file, whole or not at all.
 
     Its metadata holds the config, the occmask version, the plug-ins it needs and what its input looks like, so
-    `load_model(path)` needs nothing else.  Raises `CheckpointError` if the file cannot be written.
+    `load_model(path)` needs nothing else.  Raises `CheckpointError` if the file cannot be written, `OptionError` for
+    an optimized model, whose config and tensors no longer describe each other.
     """
+    _require_original(model, "save")
     write_tensors(path, model_tensors(model), model_metadata(model))
+
+
+def _require_original(model: FaceModel, action: str) -> None:
+    if isinstance(model, InferenceModel):
+        raise OptionError(f"an optimized model has no weights of its own; {action} the original and optimize that")
 
 
 def model_tensors(model: nn.Module) -> dict[str, Tensor]:
@@ -82,6 +90,7 @@ def load_weights(
     (`("backbone", "embedding")`) and report the rest as missing.  Anything else that does not fit raises one
     `CheckpointError` naming every tensor with both shapes, and the model stays as it was.
     """
+    _require_original(model, "fill")
     parts = [name for name, _ in model.named_children()]
     for part in only:
         if part not in parts:
@@ -167,9 +176,8 @@ def _fill(
     if problems:
         raise CheckpointError(f"{path} does not fit this model{hint}: " + "; ".join(problems))
     loaded = [name for name in wanted if name in tensors]
-    with torch.no_grad():
-        for name in loaded:
-            state[name].copy_(tensors[name])
+    # Not into `state` itself, where a layer may keep copies in the order of files.
+    model.load_state_dict({name: tensors[name] for name in loaded}, strict=False)
     unused = extra + [name for name in tensors if name in state and name not in wanted]
     return LoadReport(tuple(loaded), tuple(unused), (), tuple(missing))
 

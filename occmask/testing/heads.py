@@ -32,9 +32,9 @@ def check_head(head: Component[OcclusionHead], *, face_shapes: tuple[FaceShapes,
 
     Checked at each of `face_shapes`: mask and pattern come as declared; the mask is differentiable and so is the loss,
     and together they train every trainable parameter; the loss is a finite scalar whatever is covered, nothing
-    included; `answer` speaks in probabilities and ordered boxes; `mask_logits`, if there is one, is forward's mask; and
-    what is checked of every module (finite, repeatable and face by face in evaluation, the same type in training,
-    inputs untouched, float64, state_dict, torch.export).
+    included; `answer` speaks in probabilities and ordered boxes; `mask_logits`, if there is one, is forward's mask, and
+    `predict_pattern` of its soft mask is forward's pattern; and what is checked of every module (finite, repeatable and
+    face by face in evaluation, the same type in training, inputs untouched, float64, state_dict, torch.export).
     """
     for shapes in face_shapes:
         exam = Examination(HEADS, head, situation=f"image {shapes.image.height}x{shapes.image.width}")
@@ -128,6 +128,12 @@ def _check_head(exam: Examination, shapes: FaceShapes) -> None:
             with exam.clause("gives the mask alone by mask_logits(maps)"):
                 alone = head.mask_logits(maps)
             exam.require_same(alone, occlusion.mask, "gives by mask_logits(maps) the mask that forward gives")
+            if hasattr(head, "predict_pattern"):
+                with exam.clause("predicts from the soft mask by predict_pattern(gate)"):
+                    pattern = head.predict_pattern(alone.sigmoid())
+                exam.require_same(
+                    pattern, occlusion.pattern, "gives by predict_pattern(gate) the pattern that forward gives"
+                )
         _check_answer(exam, head, occlusion.pattern, None)
         with exam.clause("has a loss and an answer in float64 too, after .double()"):
             head = head.double()

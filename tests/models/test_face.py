@@ -214,6 +214,58 @@ def test_double_precision_goes_through():
     assert model.occlusion_answer(output).cells.dtype == torch.float64
 
 
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_the_model_gives_what_head_gate_and_embedding_give_by_hand(decoder):
+    torch.manual_seed(0)
+    model = occmask.build("from_tiny", mask_decoder=decoder).eval()
+    maps = model.backbone(faces())
+    found = model.head(maps)
+    gate, top = found.mask.sigmoid(), maps[-1]
+    wanted = model.embedding(top) * gate if decoder == "vector" else model.embedding(top * gate)
+    output = model(faces(), occlusion=True)
+    torch.testing.assert_close(output.embedding, wanted)
+    torch.testing.assert_close(output.mask, found.mask)
+    torch.testing.assert_close(output.pattern, found.pattern)
+
+
+def test_a_head_that_predicts_from_the_gate_is_given_the_soft_one_and_not_run_a_second_time():
+    model = occmask.build("from_tiny", threshold=0.5)
+    whole, decoded, seen = count_calls(model.head), count_calls(model.head.mask_decoder), []
+    model.head.pattern_predictor.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    output = model(faces())
+    assert (len(whole), len(decoded)) == (0, 1)
+    torch.testing.assert_close(seen[0], output.mask.sigmoid())
+    model.zero_grad()
+    output.pattern.square().sum().backward()
+    assert model.head.mask_decoder[0].weight.grad.any()
+    assert model.embedding.fc.weight.grad is None
+
+
+@pytest.mark.parametrize("missing", ["mask_logits", "predict_pattern"])
+def test_a_head_with_one_of_the_two_halves_runs_whole_for_its_pattern(missing):
+    model = occmask.build("from_tiny").eval()
+    whole = count_calls(model.head)
+    with torch.inference_mode():
+        wanted = model(faces(), occlusion=True)
+        setattr(model.head, missing, None)
+        model.head.forward = lambda maps: occmask.Occlusion(wanted.mask, wanted.pattern)
+        output = model(faces(), occlusion=True)
+    assert len(whole) == 1
+    assert torch.equal(output.pattern, wanted.pattern)
+    assert torch.equal(output.embedding, wanted.embedding)
+
+
+def test_the_occlusion_path_of_training_keeps_the_memory_format_from_map_to_embedding():
+    for decoder in DECODERS:
+        model = occmask.build("from_tiny", mask_decoder=decoder).to(memory_format=torch.channels_last)
+        seen = []
+        for module in (model.embedding, model.head.pattern_predictor):
+            module.register_forward_pre_hook(lambda _, args: seen.append(args[0]))  # noqa: B023
+        model(faces().contiguous(memory_format=torch.channels_last))
+        for x in seen:
+            assert x.is_contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x.is_contiguous()
+
+
 class Spy(nn.Module):
     """A third-party head with nothing but the protocol."""
 

@@ -153,6 +153,14 @@ class OtherMaskAlone(GoodHead):
         return self.gate(maps[-1]) + 1
 
 
+class OtherPatternAlone(GoodHead):
+    def mask_logits(self, maps: Any) -> Tensor:
+        return super().forward(maps).mask
+
+    def predict_pattern(self, gate: Tensor) -> Tensor:
+        return torch.zeros(len(gate), 5)
+
+
 class BoxesOutOfOrder(GoodHead):
     def answer(self, pattern: Tensor) -> OcclusionAnswer:
         found = super().answer(pattern)
@@ -204,6 +212,7 @@ def test_a_good_head_passes() -> None:
         (CannotBeTraced, r"can be exported by torch\.export, but that raised"),
         (Float32Only, "float64"),
         (OtherMaskAlone, r"mask_logits\(maps\) the mask that forward gives"),
+        (OtherPatternAlone, r"predict_pattern\(gate\) the pattern that forward gives"),
         (BoxesOutOfOrder, "corners are in order"),
         (LogitsForAnswer, r"covered in \[0, 1\]"),
         (CellsNotSquare, "as many down as across"),
