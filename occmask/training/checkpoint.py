@@ -45,12 +45,8 @@ def resume_checkpoint(
         raise CheckpointError(f"{path} holds weights and no training state; start from it instead of resuming")
     _check_recipe(path, json.loads(metadata["recipe"]), json.loads(json.dumps(recipe.to_dict())))
     state = optimiser.state_dict()
-<<<<<<< HEAD
     state["state"] = _optimiser_slots(tensors)
     loss_state = _loss_state(path, tensors, loss)
-=======
-    state["state"] = _optimiser_slots(tensors, [p for group in optimiser.param_groups for p in group["params"]])
->>>>>>> model-level
     load_weights(model, path, loss=loss)
     loss.load_state_dict(loss_state)  # beside the class weights, what an adaptive margin has learnt
     optimiser.load_state_dict(state)
@@ -60,15 +56,11 @@ def resume_checkpoint(
     return int(metadata["steps_done"])
 
 
-def _optimiser_slots(tensors: dict[str, Tensor], parameters: list[Tensor]) -> dict[int, dict[str, Tensor]]:
+def _optimiser_slots(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith(_SLOT):
             index, slot = name.removeprefix(_SLOT).split(".", 1)
-            parameter = parameters[int(index)]
-            # Version 0.1 held the layers on a map flat; the order of the numbers is the same.
-            if value.numel() == parameter.numel() > 1:
-                value = value.reshape(parameter.shape)
             slots.setdefault(int(index), {})[slot] = value
     return slots
 
