@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from ._dispatch import backend
 from .margin import margin_lse, margin_lse_and_rank
-from .masking import mask_apply
+from .masking import mask_apply, mask_apply_and_gate
 
-__all__ = ["backend", "margin_lse", "margin_lse_and_rank", "mask_apply"]
+__all__ = ["backend", "margin_lse", "margin_lse_and_rank", "mask_apply", "mask_apply_and_gate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from occmask_kernels.masking import mask_apply
+from occmask_kernels.masking import mask_apply, mask_apply_and_gate
 
 from ..backbones import BACKBONES
 from ..embeddings import EMBEDDINGS
@@ -89,7 +89,7 @@ class FaceModel(nn.Module):
         predict_pattern = getattr(self.head, "predict_pattern", None)
         if not pattern or found.pattern is not None or predict_pattern is None:
             return mask_apply(x, found.mask, threshold=self.threshold), found
-        gated, gate = _mask_apply_and_gate(x, found.mask, threshold=self.threshold)
+        gated, gate = mask_apply_and_gate(x, found.mask, threshold=self.threshold)
         return gated, found._replace(pattern=predict_pattern(gate))
 
     def _check(self, images: Tensor) -> None:
@@ -111,8 +111,3 @@ class FaceModel(nn.Module):
                     f"images lie in [-1, 1] and are finite; the largest value here is {peak:g}. "
                     "Scale 8-bit pictures by (x - 127.5) / 127.5 and leave out pictures with NaN"
                 )
-
-
-def _mask_apply_and_gate(x: Tensor, logits: Tensor, *, threshold: float | None) -> tuple[Tensor, Tensor]:
-    """`mask_apply`, and the soft mask that the predictor reads whatever the threshold."""
-    return mask_apply(x, logits, threshold=threshold), logits.sigmoid()

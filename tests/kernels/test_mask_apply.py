@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from occmask_kernels import mask_apply
+from occmask_kernels import mask_apply, mask_apply_and_gate
+from occmask_kernels._dispatch import INTERPRET, backend
+from occmask_kernels.masking import frugal, op, reference
 
 SHAPES = {"full": ((2, 3, 4, 5), (2, 3, 4, 5)), "shared": ((2, 3, 4, 5), (2, 1, 4, 5)), "vector": ((3, 7), (3, 7))}
 
@@ -77,26 +79,191 @@ def test_the_hard_gate_moves_its_logits_as_the_soft_one_does():
 
 
 @pytest.mark.parametrize("threshold", [None, 0.5])
-def test_only_x_and_logits_are_kept(threshold):
+@pytest.mark.parametrize("function", [mask_apply, mask_apply_and_gate])
+def test_only_x_and_logits_are_kept(function, threshold):
     x, logits = pair(SHAPES["full"])
     kept: list[Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
-        mask_apply(x, logits, threshold=threshold)
+        function(x, logits, threshold=threshold)
     assert [t.data_ptr() for t in kept] == [x.data_ptr(), logits.data_ptr()]
 
 
+def truth(x: Tensor, logits: Tensor, grad: Tensor, grad_gate: Tensor, threshold: float | None) -> tuple[Tensor, ...]:
+    """gated, gate, and the gradients of x and of logits, in float64."""
+    x, logits, grad, grad_gate = (t.detach().double() for t in (x, logits, grad, grad_gate))
+    soft = logits.sigmoid()
+    gate = soft if threshold is None else (soft >= threshold).double()
+    grad_soft = (grad * x).sum_to_size(logits.shape) + grad_gate
+    return x * gate, soft, grad * gate, grad_soft * soft * (1 - soft)
+
+
+def both_and_gradients(x, logits, grad, grad_gate, threshold=None) -> tuple[Tensor, ...]:
+    gated, gate = mask_apply_and_gate(x, logits, threshold=threshold)
+    return gated, gate, *torch.autograd.grad((gated, gate), (x, logits), (grad, grad_gate))
+
+
+@pytest.mark.parametrize("threshold", [None, 0.3])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_the_second_output_is_the_soft_gate_and_its_gradient_is_added(kind, threshold):
+    x, logits = pair(SHAPES[kind])
+    grad, grad_gate = torch.randn_like(x), torch.randn_like(logits)
+    values = both_and_gradients(x, logits, grad, grad_gate, threshold)
+    for value, true in zip(values, truth(x, logits, grad, grad_gate, threshold), strict=True):
+        torch.testing.assert_close(value, true, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_gradcheck_of_both_outputs_once_and_twice(kind):
+    inputs = pair(SHAPES[kind])
+    assert torch.autograd.gradcheck(mask_apply_and_gate, inputs)
+    assert torch.autograd.gradgradcheck(mask_apply_and_gate, inputs)
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+def test_either_of_the_two_outputs_may_go_unused(kind):
+    x, logits = pair(SHAPES[kind])
+    gated, _ = mask_apply_and_gate(x, logits)
+    _, gate = mask_apply_and_gate(x, logits)
+    expected = torch.autograd.grad(plain(x, logits).sum(), (x, logits))
+    torch.testing.assert_close(torch.autograd.grad(gated.sum(), (x, logits)), expected)
+    of_x, of_logits = torch.autograd.grad(gate.sum(), (x, logits), allow_unused=True)
+    assert of_x is None
+    torch.testing.assert_close(of_logits, torch.autograd.grad(logits.sigmoid().sum(), logits)[0])
+
+
+@pytest.mark.parametrize("threshold", [None, 0.3])
+@pytest.mark.parametrize("wanted", ["x", "logits"])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_one_gradient_alone_is_that_of_the_pair(kind, wanted, threshold):
+    x, logits = pair(SHAPES[kind])
+    both = torch.autograd.grad(mask_apply(x, logits, threshold=threshold).sum(), (x, logits))
+    alone = (x, logits.detach()) if wanted == "x" else (x.detach(), logits)
+    mask_apply(*alone, threshold=threshold).sum().backward()
+    assert torch.equal(x.grad if wanted == "x" else logits.grad, both[0 if wanted == "x" else 1])
+
+
+@pytest.mark.parametrize("threshold", [None, 0.3])
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("kind", SHAPES)
-def test_half_precision_is_rounded_once(kind, dtype):
+def test_half_precision_is_rounded_once(kind, dtype, threshold):
     x, logits = (t.detach().to(dtype).requires_grad_() for t in pair(SHAPES[kind]))
-    up = torch.randn_like(x)
-    wide = x.detach().float().requires_grad_(), logits.detach().float().requires_grad_()
-    found, expected = mask_apply(x, logits), mask_apply(*wide)
-    assert torch.equal(found, expected.to(dtype))
-    for a, b in zip(
-        torch.autograd.grad(found, (x, logits), up), torch.autograd.grad(expected, wide, up.float()), strict=True
+    grad, grad_gate = torch.randn_like(x), torch.randn_like(logits)
+    values = both_and_gradients(x, logits, grad, grad_gate, threshold)
+    expected = truth(x, logits, grad, grad_gate, threshold)
+    digits, least = (10, -14) if dtype == torch.float16 else (7, -126)
+    for value, true in zip(
+        (*values, mask_apply(x, logits, threshold=threshold)), (*expected, expected[0]), strict=True
     ):
-        assert torch.equal(a, b.to(dtype))
+        ulp = torch.exp2(true.abs().log2().floor().clamp(min=least) - digits)
+        assert ((value.double() - true).abs() <= 0.502 * ulp).all()
+
+
+@pytest.mark.parametrize("threshold", [None, 0.3])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_a_piece_at_a_time_or_all_at_once_is_the_same(kind, dtype, threshold, monkeypatch):
+    x, logits = (t.detach().to(dtype).requires_grad_() for t in pair(SHAPES[kind]))
+    grad, grad_gate = torch.randn_like(x), torch.randn_like(logits)
+    assert len(list(frugal._pieces(x, None))) == len(x)
+    in_pieces = both_and_gradients(x, logits, grad, grad_gate, threshold)
+    monkeypatch.setattr(frugal, "_pieces", lambda *tensors: [tensors])
+    at_once = both_and_gradients(x, logits, grad, grad_gate, threshold)
+    torch.testing.assert_close(in_pieces, at_once)  # not bit for bit: torch's loops end in scalar code
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_logits_of_any_size_give_the_sigmoid_to_rounding(dtype):
+    limits = torch.tensor([frugal.ONE_IN_FLOAT32, frugal.ONE_IN_FLOAT64], dtype=dtype)
+    logits = torch.cat([torch.linspace(-120, 120, 4801, dtype=dtype), limits, limits.nextafter(limits.new_tensor(0.0))])
+    x = torch.linspace(0.5, 2, len(logits), dtype=dtype)
+    found = mask_apply(x[None], logits[None])[0]
+    expected = x.double() * logits.double().sigmoid()
+    torch.testing.assert_close(found.double(), expected, rtol=4 * torch.finfo(dtype).eps, atol=1e-37)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.5])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_nan_and_infinity_go_where_the_plain_product_lets_them(kind, threshold):
+    x, logits = (t.detach() for t in pair(SHAPES[kind]))
+    inf, nan = float("inf"), float("nan")
+    x.view(-1)[:3] = torch.tensor([inf, -inf, nan])
+    logits.view(-1)[3:7] = torch.tensor([inf, -inf, nan, 0.0])
+    x.requires_grad_(), logits.requires_grad_()
+    up = torch.randn_like(x)
+    soft = logits.sigmoid()
+    expected = x * (soft if threshold is None else (soft >= threshold).to(x.dtype))
+    torch.testing.assert_close(mask_apply(x, logits, threshold=threshold), expected, equal_nan=True)
+    found = torch.autograd.grad(mask_apply(x, logits, threshold=threshold), (x, logits), up)
+    grad_soft = (up * x).sum_to_size(logits.shape)
+    expected = up * (soft if threshold is None else (soft >= threshold)), grad_soft * soft * (1 - soft)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b.detach(), equal_nan=True)
+
+
+@pytest.mark.parametrize("threshold", [None, 0.3])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_without_gradients_the_values_are_the_same_and_the_inputs_untouched(kind, threshold):
+    x, logits = pair(SHAPES[kind])
+    before = x.detach().clone(), logits.detach().clone()
+    tracked = mask_apply(x, logits, threshold=threshold), *mask_apply_and_gate(x, logits, threshold=threshold)
+    with torch.no_grad():
+        free = mask_apply(x, logits, threshold=threshold), *mask_apply_and_gate(x, logits, threshold=threshold)
+    assert all(torch.equal(a, b) and not b.requires_grad for a, b in zip(tracked, free, strict=True))
+    torch.autograd.grad(tracked[0].sum(), (x, logits))
+    assert torch.equal(x, before[0])
+    assert torch.equal(logits, before[1])
+
+
+@settings(deadline=None)
+@given(shapes(), st.none() | st.floats(0.05, 0.95), st.integers(0, 999), st.permutations(range(4)), st.booleans())
+def test_layouts_may_differ_and_the_result_has_that_of_x(shapes, threshold, seed, order, only_x):
+    x, logits = (t.detach() for t in pair(shapes, seed))
+    if x.ndim == 2:
+        order = [0, 1] if order[0] < order[1] else [1, 0]
+    back = [order.index(axis) for axis in range(x.ndim)]
+    mixed = x.permute(order).contiguous().permute(back), logits
+    if not only_x:
+        mixed = mixed[0], logits.permute(order).contiguous().permute(back)
+    mixed, straight = ([t.requires_grad_() for t in inputs] for inputs in (mixed, (x, logits)))
+    found, expected = (mask_apply(*inputs, threshold=threshold) for inputs in (mixed, straight))
+    torch.testing.assert_close(found, expected, rtol=1e-13, atol=1e-14)
+    wide = [axis for axis in range(x.ndim) if x.shape[axis] > 1]  # the stride of any other axis means nothing
+    assert [found.stride(axis) for axis in wide] == [mixed[0].stride(axis) for axis in wide]
+    up = torch.randn_like(expected)
+    for a, b in zip(torch.autograd.grad(found, mixed, up), torch.autograd.grad(expected, straight, up), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.skipif(INTERPRET, reason="Triton's interpreter runs on a CPU")
+def test_the_kernels_are_not_silently_replaced_on_a_cpu():
+    with backend("triton"), pytest.raises(RuntimeError, match="'triton' was asked for, but"):
+        mask_apply(torch.zeros(1, 2), torch.zeros(1, 2))
+
+
+@pytest.mark.parametrize("kind", SHAPES)
+@pytest.mark.parametrize("threshold", [None, 0.3])
+def test_the_operators_compute_float64_with_the_reference(kind, threshold):
+    x, logits = pair(SHAPES[kind])
+    torch.library.opcheck(op.mask_apply, (x, logits, threshold))
+    torch.library.opcheck(op.mask_apply_and_gate, (x, logits, threshold))
+    values = op.mask_apply_and_gate(x, logits, threshold)
+    expected = reference.mask_apply_and_gate(x, logits, threshold)
+    grads = torch.randn_like(x), torch.randn_like(logits)
+    values = *values, *torch.autograd.grad(values, (x, logits), grads)
+    expected = *expected, *torch.autograd.grad(expected, (x, logits), grads)
+    assert all(torch.equal(a, b) for a, b in zip(values, expected, strict=True))
+
+
+@pytest.mark.slow
+def test_the_default_compiler_gives_the_same():
+    x, logits = (t.detach().float().requires_grad_() for t in pair(SHAPES["shared"]))
+    compiled = torch.compile(mask_apply_and_gate, fullgraph=True)
+    found, expected = compiled(x, logits, threshold=0.3), mask_apply_and_gate(x, logits, threshold=0.3)
+    ups = torch.randn_like(x), torch.randn_like(logits)
+    found = *found, *torch.autograd.grad(found, (x, logits), ups)
+    expected = *expected, *torch.autograd.grad(expected, (x, logits), ups)
+    for a, b in zip(found, expected, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
 
 
 def test_types_may_differ_and_the_result_is_that_of_x():

@@ -252,7 +252,7 @@ def test_a_head_with_one_of_the_two_halves_runs_whole_for_its_pattern(missing):
         output = model(faces(), occlusion=True)
     assert len(whole) == 1
     assert torch.equal(output.pattern, wanted.pattern)
-    assert torch.equal(output.embedding, wanted.embedding)
+    torch.testing.assert_close(output.embedding, wanted.embedding)  # the gate is computed another way
 
 
 def test_the_occlusion_path_of_training_keeps_the_memory_format_from_map_to_embedding():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import signal
@@ -17,9 +16,8 @@ import torch
 import occmask
 from occmask import Spec
 from occmask.data.faces import FaceSet
-from occmask.models.files import read_tensors, write_tensors
+from occmask.models.files import read_tensors
 from occmask.training import RECIPES, recipe_named, train
-from occmask.training.checkpoint import resume_checkpoint, save_checkpoint
 from occmask.training.optimisation import build_optimiser, set_learning_rate
 from occmask.training.step import prepare
 
@@ -77,30 +75,6 @@ def test_an_interrupted_run_ends_bit_for_bit_like_an_uninterrupted_one(name, opt
     assert torch.equal(whole_loss.weight, resumed_loss.weight)
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "log.jsonl").read_text().splitlines()]
     assert steps == list(range(1, 10))
-
-
-def test_a_checkpoint_whose_optimiser_state_is_flat_goes_on_alike(tmp_path):
-    """Version 0.1 wrote the state of the layers on a map flat."""
-    recipe = recipe_named("from", **QUICK)
-    model, loss = fresh(recipe)
-    prepare(model, recipe)
-    optimiser = build_optimiser(
-        recipe.optimiser, model, loss, head_learning_rate=recipe.head_learning_rate, weight_decay=0.1
-    )
-    (model(torch.rand(2, 3, 32, 32)).embedding.sum() + loss.weight.sum()).backward()
-    optimiser.step()
-    save_checkpoint(tmp_path / "new", model, loss, optimiser, recipe, steps_done=1)
-    tensors, metadata = read_tensors(tmp_path / "new")
-    mapped = [name for name, value in tensors.items() if name.startswith("training.optimiser.") and value.ndim == 4]
-    flat = {name: value.flatten(0 if len(value) == 1 else 1) for name, value in tensors.items() if name in mapped}
-    assert any(value.ndim == 1 for value in flat.values())
-    write_tensors(tmp_path / "old", tensors | flat, metadata)
-    before = copy.deepcopy(optimiser.state_dict()["state"])
-    assert resume_checkpoint(tmp_path / "old", model, loss, optimiser, recipe) == 1
-    for index, slots in optimiser.state_dict()["state"].items():
-        for name, value in slots.items():
-            if value is not None:
-                assert torch.equal(value, before[index][name])
 
 
 def test_a_checkpoint_is_also_a_model(tmp_path):

@@ -16,6 +16,7 @@ Cache = int | Literal["auto"]
 
 _CHUNK_ELEMENTS = 2**20  # of an (N, chunk) buffer: 4 MiB in float32, which a CPU's caches hold
 _CHUNKS = (1024, 8192)  # least and most classes at a time
+_LARGEST_SCALE = 1000.0  # of the kernels, whose exponents are exact to float32's 24 bits: 1e-4 of a probability there
 _TILE_STEP = 256  # classes of a kernel's whole tiles
 _ALIGNED = 8  # elements: rows of 16-byte multiples
 
@@ -66,7 +67,8 @@ def margin_lse(
     A row of no length (at most 1e-12) has cosine 0 with everything and gradient 0.  NaN gives NaN.
     With one class that is the row's own, log_neg is -inf.  Parts of `weight` add up:
     logaddexp of their log_neg, sum of their cos_target.  The result does not depend on the run: no
-    atomics.  Differentiable once.
+    atomics.  Differentiable once.  Triton takes scales from 0 to 1000, plain torch any; a tensor on a
+    GPU, which is not looked at, has to lie there.
 
     Raises ValueError for shapes, types or devices that do not fit, a label outside [-1, C), a scale
     that is not finite.  On a GPU and inside torch.compile the labels' and the scale tensor's values are
@@ -116,7 +118,8 @@ def _call(
         raise ValueError(f"precision is one of {', '.join(PRECISIONS)} or None, not {precision!r}")
     rows, num_classes = embedding.shape[0], (weight if classes is None else classes).shape[0]
     label = label.long() if classes is None else _position(classes, label.long())
-    triton = rows > 0 and use_triton(embedding, weight)
+    extreme = isinstance(scale, (int, float)) and not 0 < scale <= _LARGEST_SCALE
+    triton = rows > 0 and not extreme and use_triton(embedding, weight)
     precision = precision or ("fp16" if triton else "ieee")
     dtype = working_dtype(embedding, weight)
     bounded = _bounded(scale, num_classes, dtype)

@@ -55,6 +55,7 @@ def forward(
         unit, _ = launch_normalise(embedding, None, width, dtype)
         cos_target = launch_target_cosines(embedding, weight, label, classes)
         tiles = torch.empty(rows, cached, dtype=TILE[precision], device=embedding.device)
+        tiles[:, num_classes:] = 0  # nothing, or what fills up the last row of memory
         whole = launch_normalise(weight, classes, width, dtype) if keep else None
         offset = torch.zeros_like(cos_target) if bounded else torch.full_like(cos_target, -torch.inf)
 

@@ -212,6 +212,7 @@ def forward(
         total = RunningSum(cos_target, bounded=bounded)
         rank = label.new_zeros(label.shape[0] if ranked else 0)
         tiles = unit.new_empty(unit.shape[0], cached, dtype=dtype if dtype == torch.float64 else TILE[precision])
+        tiles[:, chunks.num_classes :] = 0  # nothing, or what fills up the last row of memory
         nothing = torch.full_like(cos_target, -torch.inf)
         for start, stop in chunks:
             class_unit, _ = chunks.class_units(start, stop)

@@ -1,4 +1,4 @@
-"""`mask_apply` in plain torch: the CPU path, and what every kernel must compute."""
+"""`mask_apply` in plain torch: what every kernel must compute, and what runs where no kernel does."""
 
 from __future__ import annotations
 
@@ -7,34 +7,100 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import frugal
 
-def _working_dtype(x: Tensor) -> torch.dtype:
-    return torch.float64 if x.dtype == torch.float64 else torch.float32
+Gradients = tuple[Tensor | None, Tensor | None]  # of x and of logits; None where it is not needed
+
+
+def mask_apply(x: Tensor, logits: Tensor, threshold: float | None) -> Tensor:
+    """x * gate. Differentiable: keeps x and logits, and the backward pass computes the gate again."""
+    if torch.is_grad_enabled() and (x.requires_grad or logits.requires_grad):
+        gated: Tensor = _MaskApply.apply(x, logits, threshold)
+        return gated
+    return forward(x, logits, threshold)
+
+
+def mask_apply_and_gate(x: Tensor, logits: Tensor, threshold: float | None) -> tuple[Tensor, Tensor]:
+    """x * gate, and sigmoid(logits) in x's type. Differentiable in both; keeps x and logits."""
+    if torch.is_grad_enabled() and (x.requires_grad or logits.requires_grad):
+        gated, gate = _MaskApplyAndGate.apply(x, logits, threshold)
+        return gated, gate
+    return forward_and_gate(x, logits, threshold)
+
+
+def forward(x: Tensor, logits: Tensor, threshold: float | None) -> Tensor:
+    if _runs_frugally(x):
+        return frugal.forward(x, logits, threshold)
+    dtype = frugal.working_dtype(x)
+    return (x.to(dtype) * _gate(logits.to(dtype).sigmoid(), threshold)).to(x.dtype)
+
+
+def forward_and_gate(x: Tensor, logits: Tensor, threshold: float | None) -> tuple[Tensor, Tensor]:
+    if _runs_frugally(x):
+        return frugal.forward_and_gate(x, logits, threshold)
+    dtype = frugal.working_dtype(x)
+    soft = logits.to(dtype).sigmoid()
+    return (x.to(dtype) * _gate(soft, threshold)).to(x.dtype), soft.to(x.dtype)
+
+
+def backward(
+    grad: Tensor | None,
+    grad_gate: Tensor | None,
+    x: Tensor,
+    logits: Tensor,
+    threshold: float | None,
+    needs_x: bool,
+    needs_logits: bool,
+) -> Gradients:
+    """Gradients of x and logits from those of `x * gate` and of the soft gate; a missing one counts as 0."""
+    if _runs_frugally(x) and not torch.is_grad_enabled():
+        return frugal.backward(grad, grad_gate, x, logits, threshold, needs_x, needs_logits)
+    dtype = frugal.working_dtype(x)
+    soft = logits.to(dtype).sigmoid()
+    grad_x = grad_logits = None
+    if needs_x and grad is not None:
+        grad_x = (grad.to(dtype) * _gate(soft, threshold)).to(x.dtype)
+    if needs_logits and (grad is not None or grad_gate is not None):
+        grad_soft = torch.zeros_like(soft) if grad_gate is None else grad_gate.to(dtype)
+        if grad is not None:
+            grad_soft = grad_soft + (grad.to(dtype) * x.to(dtype)).sum_to_size(logits.shape)
+        grad_logits = (grad_soft * soft * (1 - soft)).to(logits.dtype)
+    return grad_x, grad_logits
 
 
 def _gate(soft: Tensor, threshold: float | None) -> Tensor:
     return soft if threshold is None else (soft >= threshold).to(soft.dtype)
 
 
-class MaskApply(torch.autograd.Function):
-    """(x, logits, threshold) -> x * gate. Keeps x and logits; the backward pass computes the gate again."""
+def _runs_frugally(x: Tensor) -> bool:
+    """Writing into temporaries pays on a CPU. A compiler finds that out itself, from the plain formula."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
+
+class _MaskApply(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, logits: Tensor, threshold: float | None) -> Tensor:
         ctx.save_for_backward(x, logits)
         ctx.threshold = threshold
-        dtype = _working_dtype(x)
-        return (x.to(dtype) * _gate(logits.to(dtype).sigmoid(), threshold)).to(x.dtype)
+        return forward(x, logits, threshold)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        needs_x, needs_logits, _ = ctx.needs_input_grad
         x, logits = ctx.saved_tensors
-        dtype = _working_dtype(x)
-        grad, soft = grad.to(dtype), logits.to(dtype).sigmoid()
-        grad_x = grad_logits = None
-        if ctx.needs_input_grad[0]:
-            grad_x = (grad * _gate(soft, ctx.threshold)).to(x.dtype)
-        if ctx.needs_input_grad[1]:
-            grad_soft = (grad * x.to(dtype)).sum_to_size(logits.shape)  # one gate for all channels sums over them
-            grad_logits = (grad_soft * soft * (1 - soft)).to(logits.dtype)
-        return grad_x, grad_logits, None
+        return *backward(grad, None, x, logits, ctx.threshold, needs_x, needs_logits), None
+
+
+class _MaskApplyAndGate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, logits: Tensor, threshold: float | None) -> tuple[Tensor, Tensor]:
+        ctx.save_for_backward(x, logits)
+        ctx.threshold = threshold
+        ctx.set_materialize_grads(False)
+        return forward_and_gate(x, logits, threshold)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, grad_gate: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
+        needs_x, needs_logits, _ = ctx.needs_input_grad
+        x, logits = ctx.saved_tensors
+        return *backward(grad, grad_gate, x, logits, ctx.threshold, needs_x, needs_logits), None
