@@ -1,0 +1,133 @@
+"""Rows for people: tables of at most 100 columns that say in words what is compared with what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .record import Row
+
+WIDTH = 100
+
+MEANINGS = """\
+time        median of the rounds, and what a fifth of them was below and above
+x as fast   time of the reference divided by time of this row, within each round; above 1.00 this row is faster
+memory      the most this call had allocated at once{besides}; "of ref." is the share of the reference's, below 1.00 is less
+error       worst of all results and gradients, relative to the norm of what float64 gives
+of floor    {floor}"""
+
+BESIDES = ", without what it returns (the gradients)"
+FLOORS = {
+    "cpu": "time of the bare matrix products (1 forward, 3 with backward) in this run, divided by time of this row",
+    "cuda": "least time at an H100's ceilings (kernels/benchmarks/floors.py) divided by time of this row",
+}
+
+
+def meanings(table: str, device: str) -> str:
+    """What the columns of a table say."""
+    text = MEANINGS.format(besides=BESIDES if table == "margin" else "", floor=FLOORS[device])
+    wanted = [line for line in text.splitlines() if table in ("margin", "kernels") or not line.startswith("of floor")]
+    return "\n".join(wanted)
+
+
+def checks(rows: Sequence[Row]) -> str:
+    """One line if all is right, else what is wrong."""
+    wrong = [row for row in rows if not row.right]
+    if not wrong:
+        return f"All {len(rows)} checks of our operations against float64 passed."
+    lines = [f"{len(wrong)} of {len(rows)} checks against float64 failed; nothing is timed:"]
+    for row in wrong:
+        errors = ", ".join(f"{name} {error:.1e}" for name, error in row.error.items())
+        lines.append(f"  {row.implementation}, {row.case}: relative error {errors}; at most {row.limit:.0e} is right")
+    return "\n".join(lines)
+
+
+def numerics(rows: Sequence[Row]) -> str:
+    """Errors of loss and gradients, by precision."""
+    lines = [f"{rows[0].case}: relative error against float64", _errors_line("", "loss", "d embed.", "d weight", "limit")]
+    for row in rows:
+        values = [f"{row.error[name]:.1e}" if row.error else "-" for name in ("loss", "embedding", "weight")]
+        limit = "" if row.limit is None else f"{row.limit:.0e}" + ("" if row.right else " EXCEEDED")
+        lines.append(_errors_line(row.implementation, *values, limit, row.note))
+    return "\n".join(lines)
+
+
+def _errors_line(name: str, loss: str, embedding: str, weight: str, limit: str, note: str = "") -> str:
+    return f"  {name:<28}{loss:>9}{embedding:>10}{weight:>10}{limit:>8}  {note}".rstrip()
+
+
+def group(rows: Sequence[Row]) -> str:
+    """One race as a table, and ours against everybody in words."""
+    first = rows[0]
+    reference = next((name for row in rows for name in row.as_fast_as if len(row.as_fast_as) == 1), "")
+    unit, factor = _unit(rows)
+    of_floor = any(row.of_floor is not None for row in rows)
+    head = f"{'':<26}{'time ' + unit:>9}{'(20..80 %)':>18}{'x as fast':>11}{'memory MiB':>12}{'of ref.':>9}{'error':>9}"
+    title = ", ".join(filter(None, (first.case, first.part, reference and f"reference: {reference}")))
+    lines = [title, head + (f"{'floor':>6}" if of_floor else "")]
+    lines += [_line(row, reference, factor, of_floor) for row in rows]
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if row.note:
+            notes.setdefault(row.note, []).append(row.implementation)
+    lines += [f"  ({', '.join(names)}: {note})" for note, names in notes.items()]
+    lines += [line for row in rows for line in _in_words(row)]
+    return "\n".join(lines)
+
+
+def _unit(rows: Iterable[Row]) -> tuple[str, float]:
+    longest = max((row.seconds.median for row in rows if row.seconds), default=0.0)
+    return ("ms", 1e3) if longest >= 1e-2 else ("us", 1e6)
+
+
+def _line(row: Row, reference: str, factor: float, of_floor: bool) -> str:
+    if row.seconds is None:
+        return f"  {row.implementation:<24}{'-':>9}"
+    time = row.seconds
+    within = f"({time.low * factor:.1f}..{time.high * factor:.1f})"
+    ratio = row.as_fast_as.get(reference)
+    fast = f"{ratio.median:.2f}" if ratio else "1.00" if row.implementation == reference else ""
+    margin = row.table == "margin"
+    size = None if row.memory is None else (row.memory.working if margin else row.memory.peak) / 2**20
+    share = row.working_ratio if margin else row.peak_ratio
+    floor = f"{row.of_floor:>6.2f}" if of_floor and row.of_floor is not None else ""
+    return (
+        f"  {row.implementation:<24}{time.median * factor:>9.1f}{within:>18}{fast:>11}"
+        f"{'' if size is None else f'{size:.2f}':>12}{'' if share is None else f'{share:.2f}':>9}"
+        f"{'' if row.worst is None else f'{row.worst:.0e}':>9}{floor}"
+    ).rstrip()
+
+
+def _in_words(row: Row) -> list[str]:
+    """Only for who is compared with more than one."""
+    if len(row.as_fast_as) < 2:
+        return []
+    parts = [f"{r.median:.2f} ({r.low:.2f}..{r.high:.2f}) {name}" for name, r in row.as_fast_as.items()]
+    lines, start = [], f"  {row.implementation} is as fast as, times:"
+    for part in parts:
+        if len(f"{start} {part};") > WIDTH:
+            lines.append(start)
+            start = "     "
+        start += f" {part};"
+    return [*lines, start.rstrip(";")]
+
+
+def kernels(rows: Sequence[Row]) -> str:
+    """Single kernels and ceilings, each beside its floor."""
+    lines = [
+        rows[0].case,
+        f"  {'':<34}{'time us':>9}{'(20..80 %)':>20}{'TFLOP/s':>9}{'GB/s':>7}{'floor us':>10}{'of floor':>9}",
+    ]
+    for row in rows:
+        if row.seconds is None:
+            lines.append(f"  {row.implementation:<34}{'-':>9}  {row.note}")
+            continue
+        within = f"({row.seconds.low * 1e6:.1f}..{row.seconds.high * 1e6:.1f})"
+        flops = "" if row.tflops is None else f"{row.tflops:.0f}"
+        moved = "" if row.gigabytes is None else f"{row.gigabytes:.0f}"
+        floor = "" if row.floor_seconds is None else f"{row.floor_seconds * 1e6:.1f}"
+        of_floor = "" if row.of_floor is None else f"{row.of_floor:.2f}"
+        lines.append(
+            f"  {row.implementation:<34}{row.seconds.median * 1e6:>9.1f}{within:>20}{flops:>9}{moved:>7}"
+            f"{floor:>10}{of_floor:>9}".rstrip()
+        )
+    return "\n".join(lines)
