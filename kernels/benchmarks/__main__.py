@@ -119,7 +119,7 @@ def _print_table(table: str, rows: Iterator[Row], recorder: Recorder, device: st
         print(tables.meanings(table, device))
     recorded = (recorder.add(row) for row in rows)
     one = tables.numerics if table == "numerics" else tables.kernels if table == "kernels" else tables.group
-    for _, together in groupby(recorded, key=lambda row: (row.case, row.part, "compiled" in row.implementation)):
+    for _, together in groupby(recorded, key=lambda row: (row.case, row.part)):
         print(one(list(together)), end="\n\n" if table == "margin" else "\n", flush=True)
 
 

@@ -142,9 +142,7 @@ def _measure_part(part: str, case: Case, batch: Scene, able: list[Able], device:
             contenders.append(Contender(name=name, run=replay, about=about, measures_memory=False))
     if device == "cpu":
         products = bare_products(batch, backward=backward)
-        contenders.append(
-            Contender(name=PRODUCTS, run=products, about={"note": "the floor"}, measures_memory=False)
-        )
+        contenders.append(Contender(name=PRODUCTS, run=products, about={"note": "the floor"}, measures_memory=False))
     group = Group(
         table="margin",
         case=case.name,

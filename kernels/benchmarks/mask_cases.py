@@ -119,7 +119,5 @@ def measure(case: Case, device: str, budget: float = 0.4) -> Iterator[Row]:
             Contender(name=name, run=keeping(one_pass, function), about={"error": {"worst": errors[name]}, **of_gpu})
             for name, function in functions.items()
         ]
-        group = Group(
-            table="mask", case=case.name, part=part, reference="eager", ours=("ours",), bytes_moved=moved
-        )
+        group = Group(table="mask", case=case.name, part=part, reference="eager", ours=("ours",), bytes_moved=moved)
         yield from group.measure(contenders, device=device, rounds=20, warm_up=3, budget=budget)

@@ -57,8 +57,7 @@ def measure(model: str, *, device: str = "cpu", batch: int = 8, rounds: int = 20
     """One race; the optimized form is compared with every other."""
     runs = contenders(model, batch=batch, compiled=compiled, device=device)
     reference, fastest = list(runs)[0], list(runs)[-1]
-    group = Group(
-        table="model", case=f"{model}, batch {batch}", part="embedding", reference=reference, ours=(fastest,)
-    )
+    part = "compiled" if compiled else "as it is"
+    group = Group(table="model", case=f"{model}, batch {batch}", part=part, reference=reference, ours=(fastest,))
     forms = [Contender(name=name, run=run) for name, run in runs.items()]
     return group.measure(forms, device=device, rounds=rounds, warm_up=2)

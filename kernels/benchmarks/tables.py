@@ -43,7 +43,10 @@ def checks(rows: Sequence[Row]) -> str:
 
 def numerics(rows: Sequence[Row]) -> str:
     """Errors of loss and gradients, by precision."""
-    lines = [f"{rows[0].case}: relative error against float64", _errors_line("", "loss", "d embed.", "d weight", "limit")]
+    lines = [
+        f"{rows[0].case}: relative error against float64",
+        _errors_line("", "loss", "d embed.", "d weight", "limit"),
+    ]
     for row in rows:
         values = [f"{row.error[name]:.1e}" if row.error else "-" for name in ("loss", "embedding", "weight")]
         limit = "" if row.limit is None else f"{row.limit:.0e}" + ("" if row.right else " EXCEEDED")
