@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -110,7 +111,7 @@ class _MaxSumCrossEntropy(torch.autograd.Function):
         return scaled.gather(1, label[:, None]).clamp_min(1e-30).log().mean().neg()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         probability, label = ctx.saved_tensors
         ones = torch.zeros_like(probability)
         ones.scatter_(1, label[:, None], 1.0)
@@ -135,7 +136,8 @@ def _bare(scene: Scene) -> Scene:
     bare = bare_head(scene)
     if not scene.label.is_cuda:
         return bare
-    return Scene(*(t.detach().bfloat16().requires_grad_() for t in bare.leaves), bare.label)
+    embedding, weight = (t.detach().bfloat16().requires_grad_() for t in bare.leaves)
+    return Scene(embedding, weight, bare.label)
 
 
 def liger(scene: Scene) -> Prepared:
@@ -152,52 +154,35 @@ def cut_cross_entropy(scene: Scene, **options: Any) -> Prepared:
 
 
 def everyone(device: str) -> Iterator[Competitor]:
-    """In the order of the tables; ours first, then the reference."""
-    if device == "cuda":
-        yield from _everyone_on_cuda()
-        return
-    yield Competitor("ours", lambda s: ours(s, precision=None, cache=0), is_ours=True, cached=False)
-    yield Competitor("ours, cache auto", lambda s: ours(s, precision=None, cache="auto"), is_ours=True)
+    """In the order of the tables: ours first, then the plain forms, then the packages."""
+    yield from _everyone_on_cuda() if device == "cuda" else _everyone_on_cpu()
+
+
+def _everyone_on_cpu() -> Iterator[Competitor]:
+    yield Competitor("ours", partial(ours, precision=None, cache=0), is_ours=True, cached=False)
+    yield Competitor("ours, cache auto", partial(ours, precision=None, cache="auto"), is_ours=True)
     yield Competitor("eager", eager)
     yield Competitor("insightface style", insightface_style)
     yield Competitor("torch.compile", compiled)
     yield Competitor("liger", liger, has_margin=False, note=EASIER, package=LIGER)
     yield Competitor("cce", cut_cross_entropy, has_margin=False, note=EASIER, package=CCE)
-    yield Competitor(
-        "cce torch_compile",
-        lambda s: cut_cross_entropy(s, impl="torch_compile"),
-        has_margin=False,
-        note=EASIER,
-        package=CCE,
-    )
+    in_torch = partial(cut_cross_entropy, impl="torch_compile")
+    yield Competitor("cce torch_compile", in_torch, has_margin=False, note=EASIER, package=CCE)
 
 
 def _everyone_on_cuda() -> Iterator[Competitor]:
-    half = {"fp16": torch.float16, "bf16": torch.bfloat16}
     for precision in ("fp16", "bf16", "tf32", "ieee"):
-        yield Competitor(
-            f"ours {precision}",
-            lambda s, p=precision: ours(s, precision=p, cache=0),
-            is_ours=True,
-            precision=precision,
-            cached=False,
-        )
-        if precision != "fp16":  # whose "auto" is no cache
-            yield Competitor(
-                f"ours {precision}, cache auto",
-                lambda s, p=precision: ours(s, precision=p, cache="auto"),
-                is_ours=True,
-                precision=precision,
-            )
-    yield Competitor(
-        "ours in plain torch", lambda s: ours(s, precision="ieee", cache=0, plain=True), is_ours=True, cached=False
-    )
+        for cache in (0, "auto") if precision != "fp16" else (0,):  # whose "auto" is no cache
+            prepare = partial(ours, precision=precision, cache=cache)
+            name = f"ours {precision}" + (", cache auto" if cache else "")
+            yield Competitor(name, prepare, is_ours=True, precision=precision, cached=bool(cache))
+    plain = partial(ours, precision="ieee", cache=0, plain=True)
+    yield Competitor("ours in plain torch", plain, is_ours=True, cached=False)
     yield Competitor("eager fp32", eager)
-    yield Competitor("eager bf16", lambda s: eager(s, torch.bfloat16), precision="bf16")
-    yield Competitor("insightface style", lambda s: insightface_style(s, half["fp16"]), precision="fp16")
+    yield Competitor("eager bf16", partial(eager, dtype=torch.bfloat16), precision="bf16")
+    yield Competitor("insightface style", partial(insightface_style, dtype=torch.float16), precision="fp16")
     yield Competitor("torch.compile fp32", compiled)
-    yield Competitor("torch.compile bf16", lambda s: compiled(s, torch.bfloat16), precision="bf16")
-    easier = {"has_margin": False, "note": f"{EASIER}, bf16", "precision": "bf16"}
-    yield Competitor("liger", liger, package=LIGER, **easier)
-    yield Competitor("cce", cut_cross_entropy, package=CCE, **easier)
-    yield Competitor("cce exact", lambda s: cut_cross_entropy(s, filter_eps=None), package=CCE, **easier)
+    yield Competitor("torch.compile bf16", partial(compiled, dtype=torch.bfloat16), precision="bf16")
+    exact = partial(cut_cross_entropy, filter_eps=None)
+    for name, head, package in (("liger", liger, LIGER), ("cce", cut_cross_entropy, CCE), ("cce exact", exact, CCE)):
+        yield Competitor(name, head, has_margin=False, note=f"{EASIER}, bf16", package=package, precision="bf16")

@@ -6,11 +6,12 @@ Formulas are dense and plain, and share nothing with the implementation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 import occmask
 from occmask_kernels import margin_lse, margin_lse_and_rank, mask_apply, mask_apply_and_gate
@@ -24,6 +25,7 @@ from .record import Row
 from .scenes import SCALE, Scene, scene
 
 SMALL, LARGE = (200, 1000, 512), (1024, 93_431, 512)  # rows, classes, dim; the large one on a GPU only
+GATE_SLACK = 1.5  # random gradients of both results are harder than those of a loss, to which the limits belong
 MASK_LIMIT = {torch.float32: 2e-6, torch.float16: 1e-3, torch.bfloat16: 6e-3}  # rounded once, and so are the gradients
 MODEL_LIMIT = 1e-5  # of an embedding, as `occmask.optimize` promises
 
@@ -67,8 +69,8 @@ def _margin_checks(size: tuple[int, int, int], device: str) -> Iterator[Check]:
             yield Check(
                 name,
                 f"margin_lse {precision}, cache {cache}",
-                lambda p=precision, c=cache: _lse_errors(batch, p, c),
-                LIMIT[precision],
+                partial(_lse_errors, batch, precision, cache),
+                GATE_SLACK * LIMIT[precision],
             )
     yield Check(name, "margin_lse ieee, sampled classes", lambda: _sampled_errors(batch), LIMIT["ieee"])
     yield Check(name, "margin_lse_and_rank ieee", lambda: _rank_errors(batch), 2e-3)
@@ -107,10 +109,10 @@ def _compare(
 _LSE = "log_neg", "cos_target", "d embedding", "d weight"
 
 
-def _lse_errors(batch: Scene, precision: str, cache: int | str) -> dict[str, float]:
-    found = margin_lse(*batch, SCALE, precision=precision, cache=cache)  # type: ignore[arg-type]
+def _lse_errors(batch: Scene, precision: str, cache: Any) -> dict[str, float]:
+    found = margin_lse(*batch, SCALE, precision=precision, cache=cache)
     wide = _doubles(*batch.leaves)
-    return _compare(found, batch.leaves, _dense(*wide, batch.label), wide, *_LSE)
+    return _compare(found, batch.leaves, _dense(wide[0], wide[1], batch.label), wide, *_LSE)
 
 
 def _sampled_errors(batch: Scene) -> dict[str, float]:
@@ -144,14 +146,16 @@ def _mask_checks(device: str) -> Iterator[Check]:
     gates = {"full": (x, x.flip(0)), "shared": (x, x[:, :1].flip(0)), "vector": (x[:, :, 0, 0], x[:, :, 1, 1])}
     for gate, (features, logits) in gates.items():
         for dtype, limit in MASK_LIMIT.items():
-            pair = tuple(t.clone().to(device, dtype).requires_grad_() for t in (features, logits))
+            pair = _leaf(features, device, dtype), _leaf(logits, device, dtype)
             name = f"{gate} {str(dtype).removeprefix('torch.')}"
             for threshold in (None, 0.5):
                 what = "soft" if threshold is None else "hard"
-                yield Check(
-                    name, f"mask_apply {what}", lambda p=pair, t=threshold: _mask_errors(p, t, gated_only=True), limit
-                )
-            yield Check(name, "mask_apply_and_gate", lambda p=pair: _mask_errors(p, None, gated_only=False), limit)
+                yield Check(name, f"mask_apply {what}", partial(_mask_errors, pair, threshold, gated_only=True), limit)
+            yield Check(name, "mask_apply_and_gate", partial(_mask_errors, pair, None, gated_only=False), limit)
+
+
+def _leaf(values: Tensor, device: str, dtype: torch.dtype) -> Tensor:
+    return values.clone().to(device, dtype).requires_grad_()
 
 
 def _mask_errors(pair: tuple[Tensor, Tensor], threshold: float | None, *, gated_only: bool) -> dict[str, float]:
@@ -167,7 +171,8 @@ def _mask_errors(pair: tuple[Tensor, Tensor], threshold: float | None, *, gated_
 
 def _optimize_errors(device: str) -> dict[str, float]:
     """The inference form in float32 against the evaluation forward in float64."""
-    model: nn.Module = randomise(occmask.build("from_tiny"), seed=0)
+    model = occmask.build("from_tiny")
+    randomise(model, seed=0)
     height, width = model.config.image_size
     images = torch.rand(4, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.inference_mode():

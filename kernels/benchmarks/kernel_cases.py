@@ -7,7 +7,8 @@ rows, row sums, target cosines, gradients of the cosines, the library's product 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -185,14 +186,10 @@ def ceilings(device: str = "cuda", *, rounds: int = 20) -> list[Row]:
     source = torch.empty(2 * 10**9, dtype=torch.int8, device=device)
     target = torch.empty_like(source)
     step = Step("copy, 2 GB read and 2 GB written", 0, 4e9)
-    rows = _alone("what this GPU reaches", step, lambda: target.copy_(source), "bf16", device, rounds)
+    rows = _alone("what this GPU reaches", step, partial(target.copy_, source), "bf16", device, rounds)
     del source, target
     for m, k, n in ((8192, 8192, 8192), (1024, 93_431, 512), (93_431, 1024, 512)):
         a, b = (torch.randn(s, device=device, dtype=torch.bfloat16) for s in ((m, k), (k, n)))
         step = Step(f"product {m}x{k}x{n} bf16", 2.0 * m * k * n, 2 * (m * k + k * n + m * n))
-        rows += _alone("what this GPU reaches", step, _product(a, b), "bf16", device, rounds)
+        rows += _alone("what this GPU reaches", step, partial(torch.mm, a, b), "bf16", device, rounds)
     return rows
-
-
-def _product(a: Tensor, b: Tensor) -> Callable[[], Tensor]:
-    return lambda: a @ b

@@ -7,7 +7,7 @@ computed (`floors`).  The GPU part is not yet run on a GPU.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from .competitors import Competitor, Prepared, everyone
 from .groups import Contender, Group
 from .measure import keeping
 from .record import Row
-from .scenes import Scene, Truth, bare_truth, margin_truth, scene
+from .scenes import MARGIN, Scene, Truth, bare_truth, margin_truth, scene
 
 PRODUCTS = "bare products"
 COSINE = 0.5  # of an embedding with its class, halfway through a training
@@ -91,23 +91,24 @@ PARTS: dict[str, Callable[[Prepared], tuple[Tensor, ...]]] = {"forward": forward
 def measure(case: Case, device: str) -> Iterator[Row]:
     """Who cannot run first, then a row for each part and implementation."""
     batch = scene(*case[:3], cosine=COSINE, device=device)
-    truth = {with_margin: _truth(batch, with_margin) for with_margin in (True, False)}
+    # as hard without a margin as the other is with it; far from its class, for a loss of 1e-8 is all rounding
+    without = scene(*case[:3], cosine=COSINE - MARGIN, device=device)
+    batches = {True: batch, False: without}
+    truth = {True: _truth(batch, margin_truth), False: _truth(without, bare_truth)}
     able: list[Able] = []
     for competitor in everyone(device):
-        tried = attempt(competitor, batch, truth[competitor.has_margin], device)
+        tried = attempt(competitor, batches[competitor.has_margin], truth[competitor.has_margin], device)
         if isinstance(tried, Able):
             able.append(tried)
         else:
             yield Row(table="margin", case=case.name, part="", implementation=competitor.name, note=tried)
-    del truth
+    del truth, batches, without
     for part in PARTS:
         yield from _measure_part(part, case, batch, able, device)
 
 
-def _truth(batch: Scene, with_margin: bool) -> Truth | None:
-    if batch.weight.shape[0] > LARGEST_CHECKED:
-        return None
-    return margin_truth(batch) if with_margin else bare_truth(batch)
+def _truth(batch: Scene, formula: Callable[[Scene], Truth]) -> Truth | None:
+    return formula(batch) if batch.weight.shape[0] <= LARGEST_CHECKED else None
 
 
 def attempt(competitor: Competitor, batch: Scene, truth: Truth | None, device: str) -> Able | str:
@@ -134,7 +135,7 @@ def _measure_part(part: str, case: Case, batch: Scene, able: list[Able], device:
     flops = floors.product_flops(*case[:3], backward=backward)
     contenders = []
     for competitor, prepared, errors in able:
-        about = {"error": errors if backward else {k: v for k, v in errors.items() if k == "loss"}}
+        about: dict[str, Any] = {"error": errors if backward else {k: v for k, v in errors.items() if k == "loss"}}
         about |= {"note": competitor.note} | _floor(case, competitor, device, backward=backward)
         contenders.append(Contender(name=competitor.name, run=keeping(PARTS[part], prepared), about=about))
         if device == "cuda" and competitor.is_ours and backward and case.rows <= LARGEST_GRAPH:

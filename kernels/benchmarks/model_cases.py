@@ -21,7 +21,8 @@ def contenders(model: str, *, batch: int, compiled: bool, device: str = "cpu") -
 
     Depth and mask are those of `model`; without a head there is nothing published to compare with.
     """
-    ours = randomise(occmask.build(model), seed=0)
+    ours = occmask.build(model)
+    randomise(ours, seed=0)
     forms: dict[str, nn.Module] = {"evaluation": ours, "optimized": occmask.optimize(ours)}
     theirs = published_like(ours)
     if theirs is not None:
@@ -56,7 +57,7 @@ def _runs(form: Callable[[Tensor], Any], images: Tensor) -> Run:
 def measure(model: str, *, device: str = "cpu", batch: int = 8, rounds: int = 20, compiled: bool = False) -> list[Row]:
     """One race; the optimized form is compared with every other."""
     runs = contenders(model, batch=batch, compiled=compiled, device=device)
-    reference, fastest = list(runs)[0], list(runs)[-1]
+    reference, fastest = next(iter(runs)), list(runs)[-1]
     part = "compiled" if compiled else "as it is"
     group = Group(table="model", case=f"{model}, batch {batch}", part=part, reference=reference, ours=(fastest,))
     forms = [Contender(name=name, run=run) for name, run in runs.items()]

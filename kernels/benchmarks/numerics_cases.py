@@ -7,6 +7,7 @@ the rounding of our operands is imitated; torch's own products in fp16 and bf16 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -19,7 +20,6 @@ from .scenes import margin_truth, scene
 
 COSINE = 0.7  # of an embedding with its class
 SIZE = (128, 10_572, 512)
-SIZE_QUICK = (32, 2_000, 512)
 LIMIT = {"ieee": 1e-5, "tf32": 1e-3, "fp16": 1e-3, "bf16": 4e-3}  # of ours
 
 
@@ -29,21 +29,20 @@ def competitors(device: str) -> Iterator[Competitor]:
         note = "" if precision == "ieee" else emulated
         yield Competitor(
             f"ours {precision}",
-            lambda s, p=precision: ours(s, precision=p, cache=0),
+            partial(ours, precision=precision, cache=0),
             is_ours=True,
             precision=precision,
             note=note,
         )
     yield Competitor("eager fp32", eager)
-    yield Competitor("eager, logits in bf16", lambda s: eager(s, torch.bfloat16), note=emulated)
-    yield Competitor("insightface, cosines in fp16", lambda s: insightface_style(s, torch.float16), note=emulated)
+    yield Competitor("eager, logits in bf16", partial(eager, dtype=torch.bfloat16), note=emulated)
+    yield Competitor("insightface, cosines in fp16", partial(insightface_style, dtype=torch.float16), note=emulated)
 
 
-def measure(device: str, *, quick: bool) -> Iterator[Row]:
-    size = SIZE_QUICK if quick else SIZE
-    batch = scene(*size, cosine=COSINE, device=device)
+def measure(device: str) -> Iterator[Row]:
+    batch = scene(*SIZE, cosine=COSINE, device=device)
     truth = margin_truth(batch)
-    case = f"cos_target {COSINE}, N={size[0]} C={size[1]} D={size[2]}"
+    case = f"cos_target {COSINE}, N={SIZE[0]} C={SIZE[1]} D={SIZE[2]}"
     for competitor in competitors(device):
         tried = attempt(competitor, batch, truth, device)
         errors, note = ({}, tried) if isinstance(tried, str) else (tried.errors, competitor.note)

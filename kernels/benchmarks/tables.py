@@ -11,7 +11,8 @@ WIDTH = 100
 MEANINGS = """\
 time        median of the rounds, and what a fifth of them was below and above
 x as fast   time of the reference divided by time of this row, within each round; above 1.00 this row is faster
-memory      the most this call had allocated at once{besides}; "of ref." is the share of the reference's, below 1.00 is less
+memory      the most a call had allocated at once{besides}
+of ref.     that memory divided by the reference's; below 1.00 this row needs less
 error       worst of all results and gradients, relative to the norm of what float64 gives
 of floor    {floor}"""
 
@@ -45,29 +46,32 @@ def numerics(rows: Sequence[Row]) -> str:
     """Errors of loss and gradients, by precision."""
     lines = [
         f"{rows[0].case}: relative error against float64",
-        _errors_line("", "loss", "d embed.", "d weight", "limit"),
+        _errors_line("", ["loss", "d embed.", "d weight"], "limit"),
     ]
     for row in rows:
         values = [f"{row.error[name]:.1e}" if row.error else "-" for name in ("loss", "embedding", "weight")]
-        limit = "" if row.limit is None else f"{row.limit:.0e}" + ("" if row.right else " EXCEEDED")
-        lines.append(_errors_line(row.implementation, *values, limit, row.note))
+        limit = "" if row.limit is None else f"{row.limit:.0e}"
+        note = ", ".join(filter(None, (row.note, "" if row.right else "beyond its limit")))
+        lines.append(_errors_line(row.implementation, values, limit, note))
     return "\n".join(lines)
 
 
-def _errors_line(name: str, loss: str, embedding: str, weight: str, limit: str, note: str = "") -> str:
-    return f"  {name:<28}{loss:>9}{embedding:>10}{weight:>10}{limit:>8}  {note}".rstrip()
+def _errors_line(name: str, values: Sequence[str], limit: str, note: str = "") -> str:
+    return f"  {name:<28}{''.join(f'{value:>10}' for value in values)}{limit:>10}  {note}".rstrip()
 
 
 def group(rows: Sequence[Row]) -> str:
     """One race as a table, and ours against everybody in words."""
     first = rows[0]
     reference = next((name for row in rows for name in row.as_fast_as if len(row.as_fast_as) == 1), "")
+    if not any(row.seconds for row in rows):
+        return "\n".join(f"{row.case}: {row.implementation} {row.note}" for row in rows)
     unit, factor = _unit(rows)
     of_floor = any(row.of_floor is not None for row in rows)
     head = f"{'':<26}{'time ' + unit:>9}{'(20..80 %)':>18}{'x as fast':>11}{'memory MiB':>12}{'of ref.':>9}{'error':>9}"
     title = ", ".join(filter(None, (first.case, first.part, reference and f"reference: {reference}")))
     lines = [title, head + (f"{'floor':>6}" if of_floor else "")]
-    lines += [_line(row, reference, factor, of_floor) for row in rows]
+    lines += [_line(row, reference, factor, of_floor) for row in rows if row.seconds]
     notes: dict[str, list[str]] = {}
     for row in rows:
         if row.note:
@@ -83,9 +87,8 @@ def _unit(rows: Iterable[Row]) -> tuple[str, float]:
 
 
 def _line(row: Row, reference: str, factor: float, of_floor: bool) -> str:
-    if row.seconds is None:
-        return f"  {row.implementation:<24}{'-':>9}"
     time = row.seconds
+    assert time is not None
     within = f"({time.low * factor:.1f}..{time.high * factor:.1f})"
     ratio = row.as_fast_as.get(reference)
     fast = f"{ratio.median:.2f}" if ratio else "1.00" if row.implementation == reference else ""
@@ -104,12 +107,13 @@ def _in_words(row: Row) -> list[str]:
     """Only for who is compared with more than one."""
     if len(row.as_fast_as) < 2:
         return []
-    parts = [f"{r.median:.2f} ({r.low:.2f}..{r.high:.2f}) {name}" for name, r in row.as_fast_as.items()]
-    lines, start = [], f"  {row.implementation} is as fast as, times:"
+    others = {name: r for name, r in row.as_fast_as.items() if not name.startswith("ours")}
+    parts = [f"{name} {r.median:.2f} ({r.low:.2f}..{r.high:.2f})" for name, r in others.items()]
+    lines, start = [], f"  {row.implementation} against others, times as fast as:"
     for part in parts:
         if len(f"{start} {part};") > WIDTH:
             lines.append(start)
-            start = "     "
+            start = "   "
         start += f" {part};"
     return [*lines, start.rstrip(";")]
 
