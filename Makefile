@@ -18,7 +18,7 @@ help:
 	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
 	@echo "make test     run all tests and measure coverage"
 	@echo "make check    lint, formatting, types"
-	@echo "make bench    our operations beside others', time, memory and error; writes runs/bench.json (under 5 minutes)"
+	@echo "make bench    our operations beside others': time, memory, error; write runs/bench.json (under 5 minutes)"
 	@echo "make install  only create .venv; the targets above do so when they need it"
 	@echo "make clean    delete .venv, build leftovers and caches; runs/ stays"
 	@echo

@@ -21,7 +21,7 @@ import torch
 from . import gate, margin_cases, mask_cases, model_cases, numerics_cases, tables
 from .record import Recorder, Row
 
-TABLES = ("numerics", "margin", "kernels", "mask", "model")
+TABLES = ("numerics", "margin", "mask", "model", "kernels")
 PRECISIONS_OF_KERNELS = ("fp16", "bf16", "tf32")
 
 

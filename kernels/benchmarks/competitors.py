@@ -24,6 +24,7 @@ from .scenes import MARGIN, SCALE, Scene, bare_head
 EPS = 1e-12
 LIGER, CCE = "liger-kernel==0.8.5", "cut-cross-entropy==25.1.1"  # installed by hand, see docs/decisions/006
 EASIER = "no normalisation, no margin"
+AUTO = 'cache="auto"'
 
 Loss = Callable[[], Tensor]
 
@@ -160,7 +161,7 @@ def everyone(device: str) -> Iterator[Competitor]:
 
 def _everyone_on_cpu() -> Iterator[Competitor]:
     yield Competitor("ours", partial(ours, precision=None, cache=0), is_ours=True, cached=False)
-    yield Competitor("ours, cache auto", partial(ours, precision=None, cache="auto"), is_ours=True)
+    yield Competitor("ours, cached", partial(ours, precision=None, cache="auto"), is_ours=True, note=AUTO)
     yield Competitor("eager", eager)
     yield Competitor("insightface style", insightface_style)
     yield Competitor("torch.compile", compiled)
@@ -174,8 +175,10 @@ def _everyone_on_cuda() -> Iterator[Competitor]:
     for precision in ("fp16", "bf16", "tf32", "ieee"):
         for cache in (0, "auto") if precision != "fp16" else (0,):  # whose "auto" is no cache
             prepare = partial(ours, precision=precision, cache=cache)
-            name = f"ours {precision}" + (", cache auto" if cache else "")
-            yield Competitor(name, prepare, is_ours=True, precision=precision, cached=bool(cache))
+            name = f"ours {precision}" + (", cached" if cache else "")
+            yield Competitor(
+                name, prepare, is_ours=True, precision=precision, cached=bool(cache), note=AUTO if cache else ""
+            )
     plain = partial(ours, precision="ieee", cache=0, plain=True)
     yield Competitor("ours in plain torch", plain, is_ours=True, cached=False)
     yield Competitor("eager fp32", eager)

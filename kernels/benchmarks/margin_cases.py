@@ -90,6 +90,7 @@ PARTS: dict[str, Callable[[Prepared], tuple[Tensor, ...]]] = {"forward": forward
 
 def measure(case: Case, device: str) -> Iterator[Row]:
     """Who cannot run first, then a row for each part and implementation."""
+    torch._dynamo.reset()  # it compiles a function for so many shapes only, and each case is another
     batch = scene(*case[:3], cosine=COSINE, device=device)
     # as hard without a margin as the other is with it; far from its class, for a loss of 1e-8 is all rounding
     without = scene(*case[:3], cosine=COSINE - MARGIN, device=device)
@@ -133,14 +134,21 @@ def attempt(competitor: Competitor, batch: Scene, truth: Truth | None, device: s
 def _measure_part(part: str, case: Case, batch: Scene, able: list[Able], device: str) -> list[Row]:
     backward = part != "forward"
     flops = floors.product_flops(*case[:3], backward=backward)
-    contenders = []
+    contenders: list[Contender] = []
+    unable: list[Row] = []
     for competitor, prepared, errors in able:
         about: dict[str, Any] = {"error": errors if backward else {k: v for k, v in errors.items() if k == "loss"}}
         about |= {"note": competitor.note} | _floor(case, competitor, device, backward=backward)
         contenders.append(Contender(name=competitor.name, run=keeping(PARTS[part], prepared), about=about))
         if device == "cuda" and competitor.is_ours and backward and case.rows <= LARGEST_GRAPH:
-            name, replay = f"{competitor.name}, graph", graph_of(keeping(step, prepared))
-            contenders.append(Contender(name=name, run=replay, about=about, measures_memory=False))
+            name = f"{competitor.name}, graph"
+            try:
+                replay = graph_of(keeping(step, prepared))
+            except RuntimeError as error:
+                note = f"no CUDA graph: {str(error).splitlines()[0][:60]}"
+                unable.append(Row(table="margin", case=case.name, part=part, implementation=name, note=note))
+            else:
+                contenders.append(Contender(name=name, run=replay, about=about, measures_memory=False))
     if device == "cpu":
         products = bare_products(batch, backward=backward)
         contenders.append(Contender(name=PRODUCTS, run=products, about={"note": "the floor"}, measures_memory=False))
@@ -153,7 +161,7 @@ def _measure_part(part: str, case: Case, batch: Scene, able: list[Able], device:
         floor=PRODUCTS if device == "cpu" else None,
         flops=flops,
     )
-    return group.measure(contenders, device=device, rounds=case.rounds, warm_up=0 if device == "cpu" else 3)
+    return unable + group.measure(contenders, device=device, rounds=case.rounds, warm_up=0 if device == "cpu" else 3)
 
 
 def _floor(case: Case, competitor: Competitor, device: str, *, backward: bool) -> dict[str, float]:

@@ -9,25 +9,27 @@ from .record import Row
 WIDTH = 100
 
 MEANINGS = """\
-time        median of the rounds, and what a fifth of them was below and above
-x as fast   time of the reference divided by time of this row, within each round; above 1.00 this row is faster
-memory      the most a call had allocated at once{besides}
+time        median of the rounds; a fifth of them was below and a fifth above what is in brackets
+x as fast   reference's time divided by this row's, round by round; above 1.00 this row is faster
+MiB         the most a call had allocated at once{besides}
 of ref.     that memory divided by the reference's; below 1.00 this row needs less
-error       worst of all results and gradients, relative to the norm of what float64 gives
-of floor    {floor}"""
+error       worst of results and gradients, relative to the norm of what float64 gives
+floor       {floor}, divided by this row's time"""
 
 BESIDES = ", without what it returns (the gradients)"
-FLOORS = {
-    "cpu": "time of the bare matrix products (1 forward, 3 with backward) in this run, divided by time of this row",
-    "cuda": "least time at an H100's ceilings (kernels/benchmarks/floors.py) divided by time of this row",
+FLOORS = {"cpu": "time of the bare matrix products in this run", "cuda": "least time at an H100's ceilings (floors.py)"}
+RATES = {
+    "margin": "TFLOP/s     of the products nobody can avoid: one forward, three with backward",
+    "mask": "GB/s        of what must be read and written",
 }
 
 
 def meanings(table: str, device: str) -> str:
     """What the columns of a table say."""
-    text = MEANINGS.format(besides=BESIDES if table == "margin" else "", floor=FLOORS[device])
-    wanted = [line for line in text.splitlines() if table in ("margin", "kernels") or not line.startswith("of floor")]
-    return "\n".join(wanted)
+    lines = MEANINGS.format(besides=BESIDES if table == "margin" else "", floor=FLOORS[device]).splitlines()
+    if table not in ("margin", "kernels") and device == "cpu":
+        lines.pop()
+    return "\n".join([*lines, *([RATES[table]] if table in RATES and device == "cuda" else [])])
 
 
 def checks(rows: Sequence[Row]) -> str:
@@ -37,8 +39,8 @@ def checks(rows: Sequence[Row]) -> str:
         return f"All {len(rows)} checks of our operations against float64 passed."
     lines = [f"{len(wrong)} of {len(rows)} checks against float64 failed; nothing is timed:"]
     for row in wrong:
-        errors = ", ".join(f"{name} {error:.1e}" for name, error in row.error.items())
-        lines.append(f"  {row.implementation}, {row.case}: relative error {errors}; at most {row.limit:.0e} is right")
+        name, error = max(row.error.items(), key=lambda item: item[1])
+        lines.append(f"  {row.implementation}, {row.case}: {name} {error:.1e}, at most {row.limit:.0e}")
     return "\n".join(lines)
 
 
@@ -67,11 +69,20 @@ def group(rows: Sequence[Row]) -> str:
     if not any(row.seconds for row in rows):
         return "\n".join(f"{row.case}: {row.implementation} {row.note}" for row in rows)
     unit, factor = _unit(rows)
-    of_floor = any(row.of_floor is not None for row in rows)
-    head = f"{'':<26}{'time ' + unit:>9}{'(20..80 %)':>18}{'x as fast':>11}{'memory MiB':>12}{'of ref.':>9}{'error':>9}"
+    rate = _rate(rows)
+    columns: list[tuple[str, int]] = [
+        ("time " + unit, 9),
+        ("(20..80 %)", 17),
+        ("x as fast", 10),
+        ("MiB", 9),
+        ("of ref.", 8),
+        ("error", 7),
+    ]
+    columns += [("floor", 6)] if any(row.of_floor is not None for row in rows) else []
+    columns += [(rate, 8)] if rate else []
     title = ", ".join(filter(None, (first.case, first.part, reference and f"reference: {reference}")))
-    lines = [title, head + (f"{'floor':>6}" if of_floor else "")]
-    lines += [_line(row, reference, factor, of_floor) for row in rows if row.seconds]
+    lines = [title, " " * 26 + "".join(f"{name:>{width}}" for name, width in columns)]
+    lines += [_line(row, reference, factor, rate) for row in rows if row.seconds]
     notes: dict[str, list[str]] = {}
     for row in rows:
         if row.note:
@@ -86,21 +97,31 @@ def _unit(rows: Iterable[Row]) -> tuple[str, float]:
     return ("ms", 1e3) if longest >= 1e-2 else ("us", 1e6)
 
 
-def _line(row: Row, reference: str, factor: float, of_floor: bool) -> str:
+def _rate(rows: Iterable[Row]) -> str:
+    """The unit of the last column: on a GPU alone, where floors are computed."""
+    on_gpu = [row for row in rows if row.floor_seconds]
+    return "TFLOP/s" if any(row.tflops for row in on_gpu) else "GB/s" if any(row.gigabytes for row in on_gpu) else ""
+
+
+def _line(row: Row, reference: str, factor: float, rate: str) -> str:
     time = row.seconds
     assert time is not None
-    within = f"({time.low * factor:.1f}..{time.high * factor:.1f})"
     ratio = row.as_fast_as.get(reference)
     fast = f"{ratio.median:.2f}" if ratio else "1.00" if row.implementation == reference else ""
     margin = row.table == "margin"
     size = None if row.memory is None else (row.memory.working if margin else row.memory.peak) / 2**20
     share = row.working_ratio if margin else row.peak_ratio
-    floor = f"{row.of_floor:>6.2f}" if of_floor and row.of_floor is not None else ""
+    last = row.tflops if rate == "TFLOP/s" else row.gigabytes if rate else None
     return (
-        f"  {row.implementation:<24}{time.median * factor:>9.1f}{within:>18}{fast:>11}"
-        f"{'' if size is None else f'{size:.2f}':>12}{'' if share is None else f'{share:.2f}':>9}"
-        f"{'' if row.worst is None else f'{row.worst:.0e}':>9}{floor}"
+        f"  {row.implementation:<24}{time.median * factor:>9.1f}"
+        f"{f'({time.low * factor:.1f}..{time.high * factor:.1f})':>17}{fast:>10}"
+        f"{_or_blank(size, '.2f'):>9}{_or_blank(share, '.2f'):>8}{_or_blank(row.worst, '.0e'):>7}"
+        f"{_or_blank(row.of_floor, '.2f'):>6}{_or_blank(last, '.0f'):>8}"
     ).rstrip()
+
+
+def _or_blank(value: float | None, form: str) -> str:
+    return "" if value is None else f"{value:{form}}"
 
 
 def _in_words(row: Row) -> list[str]:
