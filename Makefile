@@ -5,12 +5,14 @@ TORCH ?= torch==2.13.0
 TORCH_PIP_ARGS ?=
 DEMO_ARGS ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 VENV := .venv
 OLDEST := .venv-oldest-triton
 OLDEST_TRITON := triton==3.6.0
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BENCHMARKED := $(VENV)/.benchmarked
 
 .PHONY: help install demo test check bench aot-oldest clean always
 
@@ -18,8 +20,8 @@ help:
 	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
 	@echo "make test     run all tests and measure coverage"
 	@echo "make check    lint, formatting, types"
-	@echo "make bench    measure the kernels and the model, and what they are compared with"
-	@echo "make aot-oldest   compile every kernel with the oldest supported Triton"
+	@echo "make bench    our operations beside others': time, memory, error; write runs/bench.json (under 5 minutes)"
+	@echo "make aot-oldest  compile every kernel with the oldest Triton that is promised"
 	@echo "make install  only create .venv; the targets above do so when they need it"
 	@echo "make clean    delete .venv, build leftovers and caches; runs/ stays"
 	@echo
@@ -27,6 +29,7 @@ help:
 	@echo "TORCH_PIP_ARGS=...        more arguments to the 'pip install $(TORCH)' of the first run"
 	@echo "DEMO_ARGS='--seeds 3'     options of 'occmask demo'"
 	@echo "PYTEST_ARGS='-k margin'   options of pytest"
+	@echo "BENCH_ARGS='--only mask'  options of the benchmark; '--help' names them"
 
 demo: $(INSTALLED)
 	@$(BIN)/occmask demo --out runs/demo $(DEMO_ARGS)
@@ -45,8 +48,8 @@ check: $(INSTALLED)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(INSTALLED)
-	@$(BIN)/python -m pytest --benchmark-only -r fE $(PYTEST_ARGS)
+bench: $(BENCHMARKED)
+	@PYTHONPATH=kernels $(BIN)/python -m benchmarks --json runs/bench.json $(BENCH_ARGS)
 
 install: $(INSTALLED)
 
@@ -79,6 +82,11 @@ $(OLDEST)/.installed: $(INSTALLED)
 	@$(OLDEST)/bin/python -m pip install --disable-pip-version-check -qq "$(TORCH)" $(TORCH_PIP_ARGS)
 	@$(OLDEST)/bin/python -m pip install --disable-pip-version-check -qq "$(OLDEST_TRITON)"
 	@touch $@
+
+# What the benchmark compares with. Without the packages it runs too, and says what is missing.
+$(BENCHMARKED): $(INSTALLED) kernels/benchmarks/requirements.txt
+	@$(PIP) --no-deps -r kernels/benchmarks/requirements.txt && touch $@ \
+	    || echo "The packages to compare with could not be installed; the benchmark goes on without them." >&2
 
 # A stamp without a working interpreter (Python itself was upgraded or removed) counts for nothing.
 ifneq ($(shell test -x $(BIN)/python && echo works),works)

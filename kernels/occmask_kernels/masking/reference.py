@@ -12,8 +12,13 @@ from . import frugal
 Gradients = tuple[Tensor | None, Tensor | None]  # of x and of logits; None where it is not needed
 
 
+SMALL = 1 << 20  # numbers of a map: below, computing a gate twice on a CPU takes longer than reading it back
+
+
 def mask_apply(x: Tensor, logits: Tensor, threshold: float | None) -> Tensor:
     """x * gate. Differentiable: keeps x and logits, and the backward pass computes the gate again."""
+    if threshold is None and _keeps_gate(x, logits):
+        return x * logits.sigmoid()
     if torch.is_grad_enabled() and (x.requires_grad or logits.requires_grad):
         gated: Tensor = _MaskApply.apply(x, logits, threshold)
         return gated
@@ -22,6 +27,9 @@ def mask_apply(x: Tensor, logits: Tensor, threshold: float | None) -> Tensor:
 
 def mask_apply_and_gate(x: Tensor, logits: Tensor, threshold: float | None) -> tuple[Tensor, Tensor]:
     """x * gate, and sigmoid(logits) in x's type. Differentiable in both; keeps x and logits."""
+    if threshold is None and _keeps_gate(x, logits):
+        soft = logits.sigmoid()
+        return x * soft, soft
     if torch.is_grad_enabled() and (x.requires_grad or logits.requires_grad):
         gated, gate = _MaskApplyAndGate.apply(x, logits, threshold)
         return gated, gate
@@ -75,6 +83,11 @@ def _gate(soft: Tensor, threshold: float | None) -> Tensor:
 def _runs_frugally(x: Tensor) -> bool:
     """Writing into temporaries pays on a CPU. A compiler finds that out itself, from the plain formula."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _keeps_gate(x: Tensor, logits: Tensor) -> bool:
+    """Whether torch's own two operations are at least as fast as ours, which move the map less often."""
+    return _runs_frugally(x) and x.numel() < SMALL and x.dtype == logits.dtype == frugal.working_dtype(x)
 
 
 class _MaskApply(torch.autograd.Function):
