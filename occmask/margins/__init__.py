@@ -61,7 +61,7 @@ def build_loss(
     embedding_dim: int,
     num_classes: int,
     precision: str | None = None,
-    cache: Cache = 0,
+    cache: Cache | None = None,
     **options: Any,
 ) -> MarginLoss:
     """A margin loss with its own class weights.

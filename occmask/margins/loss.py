@@ -48,7 +48,7 @@ class MarginLoss(nn.Module):
         embedding_dim: int,
         num_classes: int,
         precision: str | None = None,
-        cache: Cache = 0,
+        cache: Cache | None = None,
     ):
         super().__init__()
         self.spec, self.precision, self.cache = Spec.of(spec), precision, cache

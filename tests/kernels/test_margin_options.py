@@ -55,7 +55,7 @@ def test_a_scale_that_is_a_tensor_equals_the_number():
 )
 def test_a_cache_of_any_size_changes_nothing(n, c, chunk, cache, seed):
     embedding, weight, label = case(n, c, 5, seed)
-    plain, cached = (margin_lse(embedding, weight, label, 30.0, chunk=chunk, cache=cache) for cache in (0, cache))
+    plain, cached = (margin_lse(embedding, weight, label, 30.0, chunk=chunk, cache=size) for size in (0, cache))
     assert all(torch.equal(a, b) for a, b in zip(plain, cached, strict=True))
     for a, b in zip(
         torch.autograd.grad(total(*plain), (embedding, weight)),
@@ -65,27 +65,37 @@ def test_a_cache_of_any_size_changes_nothing(n, c, chunk, cache, seed):
         torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
 
 
-def kept(**options) -> list[Tensor]:
-    embedding, weight, label = case(6, 40, 4, dtype=torch.float32)
+def tile_widths(n: int, c: int, dtype: torch.dtype = torch.float32, **options) -> list[int]:
+    """Classes of every tile that a forward pass keeps."""
+    embedding, weight, label = case(n, c, 4, dtype=dtype)
     tensors: list[Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: tensors.append(t) or t, lambda t: t):
-        margin_lse(embedding, weight, label, 30.0, chunk=8, **options)
-    return [t for t in tensors if t.ndim == 2 and t.shape[0] == 6 and t.data_ptr() != embedding.data_ptr()]
+        margin_lse(embedding, weight, label, 30.0, **options)
+    return [t.shape[1] for t in tensors if t.ndim == 2 and t.shape[0] == n and t.data_ptr() != embedding.data_ptr()]
 
 
 @pytest.mark.parametrize(
-    ("options", "classes"),
+    ("options", "widths"),
     [
-        ({"cache": 0}, 0),
-        ({"cache": 6 * 4 * 20}, 16),  # whole chunks of 8
-        ({"cache": 10**6}, 40),
-        ({"cache": "auto"}, 24),  # the bytes of the gradient: 40 * 4 floats hold 26 classes
-        ({"cache": "auto", "precision": "fp16"}, 0),
-        ({"cache": 10**6, "precision": "bf16"}, 40),
+        ({"cache": 0}, []),
+        ({"cache": 6 * 4 * 20}, [8, 8]),  # whole chunks of 8
+        ({"cache": 10**6}, [8] * 5 + [3]),
+        ({"cache": "auto"}, [8] * 3),  # the bytes of the gradient: 43 * 4 floats hold 28 classes
+        ({"cache": "auto", "dtype": torch.float64}, [8]),
+        ({"cache": "auto", "precision": "fp16"}, []),
+        ({"cache": 10**6, "precision": "bf16"}, [8] * 5 + [3]),
+        ({}, [8] * 5 + [3]),
+        ({"precision": "bf16"}, []),
     ],
 )
-def test_the_cache_holds_whole_chunks_of_classes_within_its_bytes(options, classes):
-    assert [t.shape for t in kept(**options)] == [(6, classes)]
+def test_the_cache_holds_whole_chunks_of_classes_within_its_bytes(options, widths):
+    assert tile_widths(6, 43, chunk=8, **options) == widths
+
+
+def test_unasked_no_more_is_kept_than_32_mebibytes():
+    widths = tile_widths(700, 30_000)
+    assert len(widths) > 1
+    assert 2**24 < 700 * 4 * sum(widths) <= 2**25 < 700 * 4 * 30_000
 
 
 def test_a_scale_beyond_the_bound_is_not_cached_and_stays_right():
@@ -192,7 +202,7 @@ def test_the_operators_keep_torch_s_rules(cached, ranked, sampled, dtype):
     found = op.margin_lse(*arguments)
     grads = torch.ones(5, dtype=dtype), torch.ones(5, dtype=dtype)
     detached = [t if t is None else t.detach() for t in (embedding, weight, label, scale, classes)]
-    saved = [t.detach() for t in (found[0], found[1], *found[3:])]
+    saved = [found[0].detach(), found[1].detach(), [t.detach() for t in found[3]], *(t.detach() for t in found[4:])]
     torch.library.opcheck(op.margin_lse_backward, (*grads, *detached, *saved, "ieee", False, 7, True))
 
 
@@ -245,7 +255,7 @@ def test_no_allocation_inside_the_operator_reaches_rows_times_classes():
     embedding, weight, label = case(64, 4000, 8, dtype=torch.float32)
 
     def ours() -> None:
-        total(*margin_lse(embedding, weight, label, 64.0, chunk=128)).backward()
+        total(*margin_lse(embedding, weight, label, 64.0, chunk=128)).backward()  # keeps tiles, one a chunk
 
     def dense() -> None:
         torch.logsumexp(64 * F.normalize(embedding) @ F.normalize(weight).t(), 1).sum().backward()

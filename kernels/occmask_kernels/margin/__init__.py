@@ -18,7 +18,7 @@ _CHUNK_ELEMENTS = 2**20  # of an (N, chunk) buffer: 4 MiB in float32, which a CP
 _CHUNKS = (1024, 8192)  # least and most classes at a time
 _LARGEST_SCALE = 1000.0  # of the kernels, whose exponents are exact to float32's 24 bits: 1e-4 of a probability there
 _TILE_STEP = 256  # classes of a kernel's whole tiles
-_ALIGNED = 8  # elements: rows of 16-byte multiples
+_CPU_CACHE = 2**25  # bytes that are kept unasked where no kernel runs
 
 __all__ = ["default_chunk", "margin_lse", "margin_lse_and_rank"]
 
@@ -36,7 +36,7 @@ def margin_lse(
     *,
     classes: Tensor | None = None,
     precision: str | None = None,
-    cache: Cache = 0,
+    cache: Cache | None = None,
     chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Log-sum-exp of the scaled cosines of all other classes, and the cosine of one's own class.
@@ -60,7 +60,8 @@ def margin_lse(
     it, "fp16" where a Triton kernel runs and "ieee" elsewhere; where none runs, rounding is imitated.
     cache: bytes for exp(scale * cos) of as many classes as they hold, kept from the forward pass for
     the backward pass, which is then shorter by a matrix product; "auto" takes as many as the gradient
-    of `weight` does, or none for "fp16", whose accuracy the rounding of the cache would cost.
+    of `weight` does, or none for "fp16", whose accuracy the rounding of the cache would cost.  Without
+    it, none where a Triton kernel runs, and 32 MiB elsewhere.
     chunk: how many classes are worked on at a time where no kernel runs; without it, chosen by N.
     Returns log_neg (N,) and cos_target (N,): float64 if an input is, else float32, whatever autocast says.
 
@@ -86,7 +87,7 @@ def margin_lse_and_rank(
     *,
     classes: Tensor | None = None,
     precision: str | None = None,
-    cache: Cache = 0,
+    cache: Cache | None = None,
     chunk: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `margin_lse`, and from the same pass the rank of the own class among all.
@@ -107,7 +108,7 @@ def _call(
     scale: float | Tensor,
     classes: Tensor | None,
     precision: str | None,
-    cache: Cache,
+    cache: Cache | None,
     chunk: int | None,
     *,
     ranked: bool,
@@ -126,9 +127,15 @@ def _call(
     if chunk is None:
         chunk = default_chunk(rows)
     scale = scale if isinstance(scale, Tensor) else torch.full((), float(scale), dtype=dtype, device=embedding.device)
+    if cache is None:
+        cache = 0 if triton or precision in ("fp16", "bf16") else _CPU_CACHE
+    elif cache == "auto" and precision == "fp16":
+        cache = 0  # tiles are bf16
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (embedding, weight, scale))
-    cached = _cached_classes(cache, embedding, num_classes, precision, _TILE_STEP if triton else chunk)
-    cached = cached if keep and bounded else 0
+    cached = 0
+    if keep and bounded:
+        tile_dtype = dtype if dtype == torch.float64 else TILE[precision]
+        cached = _cached_classes(cache, embedding, num_classes, tile_dtype, _TILE_STEP if triton else chunk)
     log_neg, cos_target, rank, *_ = op.margin_lse(
         embedding, weight, label, scale, classes, precision, triton, bounded, cached, ranked, keep, chunk
     )
@@ -149,11 +156,9 @@ def _position(classes: Tensor, label: Tensor) -> Tensor:
     return torch.where(classes[position] == label, position, -1)
 
 
-def _cached_classes(cache: Cache, embedding: Tensor, num_classes: int, precision: str, step: int) -> int:
-    """How many classes leave their tiles: all (rounded up to whole rows of memory), or whole steps."""
+def _cached_classes(cache: Cache, embedding: Tensor, num_classes: int, dtype: torch.dtype, step: int) -> int:
+    """How many classes leave their tiles: all, or whole steps."""
     rows, dim = embedding.shape
-    if cache == "auto":
-        cache = 0 if precision == "fp16" else 4 * num_classes * dim
-    whole = -(-num_classes // _ALIGNED) * _ALIGNED
-    fitting = cache // max(rows * TILE[precision].itemsize, 1)
-    return whole if fitting >= whole else fitting // step * step
+    num_bytes = 4 * num_classes * dim if cache == "auto" else cache
+    fitting = num_bytes // max(rows * dtype.itemsize, 1)
+    return num_classes if fitting >= num_classes else fitting // step * step

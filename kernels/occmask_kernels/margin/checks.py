@@ -47,7 +47,7 @@ def check_settings(
         check_scale(scale)
     if chunk is not None and chunk < 1:
         raise ValueError(f"chunk is the number of classes worked on at a time, at least 1, not {chunk!r}")
-    if cache != "auto" and (not isinstance(cache, int) or isinstance(cache, bool) or cache < 0):
+    if cache not in (None, "auto") and (not isinstance(cache, int) or isinstance(cache, bool) or cache < 0):
         raise ValueError(f"cache is 'auto' or a number of bytes from 0, not {cache!r}")
     if classes is not None:
         _check_classes(classes, weight)

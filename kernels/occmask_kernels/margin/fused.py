@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .._launch import on_device
-from .precision import LOG_GAIN, OPERAND, ROW_GAIN, TILE, padded_width
+from .precision import LOG_GAIN, OPERAND, ROW_GAIN, TILE, aligned_width, padded_width
 from .product_launch import (
     Product,
     has_copy_engine,
@@ -44,7 +44,7 @@ def forward(
     cached: int,
     ranked: bool,
     keep: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor], Tensor, Tensor]:
     """See `op.margin_lse`. `keep`: the unit rows of the classes are kept for the backward pass."""
     rows, dim = embedding.shape
     num_classes = (weight if classes is None else classes).shape[0]
@@ -53,8 +53,8 @@ def forward(
     with on_device(embedding):
         unit, _ = launch_normalise(embedding, None, width, dtype)
         cos_target = launch_target_cosines(embedding, weight, label, classes)
-        tiles = torch.empty(rows, cached, dtype=TILE[precision], device=embedding.device)
-        tiles[:, num_classes:] = 0  # nothing, or what fills up the last row of memory
+        tiles = torch.empty(rows, aligned_width(cached), dtype=TILE[precision], device=embedding.device)
+        tiles[:, cached:] = 0  # nothing, or what fills up a row of memory
         whole = launch_normalise(weight, classes, width, dtype) if keep else None
         offset = torch.zeros_like(cos_target) if bounded else torch.full_like(cos_target, -torch.inf)
 
@@ -82,7 +82,7 @@ def forward(
         log_neg = total.log() + offset * math.log(2)
         log_neg = torch.where(cos_target.isnan(), cos_target, log_neg)  # a label of no class spoils its row visibly
     nothing = embedding.new_empty(0, dtype=torch.float32)
-    return (log_neg, cos_target, rank, tiles, *(whole or (nothing, nothing.clone())))
+    return (log_neg, cos_target, rank, [tiles] if cached else [], *(whole or (nothing, nothing.clone())))
 
 
 def backward(
@@ -95,7 +95,7 @@ def backward(
     classes: Tensor | None,
     log_neg: Tensor,
     cos_target: Tensor,
-    tiles: Tensor,
+    tiles: list[Tensor],
     unit_weight: Tensor,
     inverse_length: Tensor,
     *,
@@ -116,12 +116,13 @@ def backward(
         grad_unit = torch.zeros(rows, width, dtype=torch.float32, device=unit.device)
         grad_weight = weight.new_empty(num_classes if wants_weight else 0, dim)
         chunk = _chunk(rows, dtype)
+        cached = min(tiles[0].shape[1], num_classes) if tiles else 0
         buffer = torch.empty(rows, min(chunk, padded_width(num_classes)), dtype=dtype, device=unit.device)
-        for start, stop in _runs(num_classes, tiles.shape[1], chunk):
+        for start, stop in _runs(num_classes, cached, chunk):
             units, p = unit_weight[start:stop], buffer[:, : stop - start]
             product = Product(unit, units, label, scale32, start, precision, has_copy_engine(unit, precision))
-            if stop <= tiles.shape[1]:
-                run_tiles = tiles[:, start:stop]
+            if stop <= cached:
+                run_tiles = tiles[0][:, start:stop]
                 along = launch_tile_gradients(run_tiles, product, offset, split.target, cos_target, split.row, p)
             else:
                 along = launch_gradients(product, offset, split.target, split.row, p)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import reference
-from .precision import OPERAND, TILE, padded_width, working_dtype
+from .precision import OPERAND, TILE, aligned_width, padded_width, working_dtype
 
 
 @torch.library.custom_op("occmask::margin_lse", mutates_args=())
@@ -25,7 +25,7 @@ def margin_lse(
     ranked: bool,
     keep: bool,
     chunk: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, list[Tensor], Tensor, Tensor]:
     """-> log_neg, cos_target, rank, and what the backward pass saves work by: tiles, unit_weight, inverse_length."""
     settings: dict[str, Any] = {"precision": precision, "bounded": bounded, "cached": cached, "ranked": ranked}
     if triton:
@@ -42,13 +42,17 @@ def _(embedding, weight, label, scale, classes, precision, triton, bounded, cach
     dtype, rows = working_dtype(embedding, weight), embedding.shape[0]
     num_classes = (weight if classes is None else classes).shape[0]
     kept = triton and keep
+    if triton:
+        widths = [aligned_width(cached)] if cached else []
+    else:
+        widths = [min(chunk, num_classes - start) for start in range(0, cached, chunk)]
     vector = embedding.new_empty(rows, dtype=dtype)
     tile_dtype = dtype if dtype == torch.float64 else TILE[precision]
     return (
         vector,
         torch.empty_like(vector),
         label.new_empty(rows if ranked else 0),
-        embedding.new_empty(rows, cached, dtype=tile_dtype),
+        [embedding.new_empty(rows, width, dtype=tile_dtype) for width in widths],
         embedding.new_empty(
             (num_classes, padded_width(embedding.shape[1])) if kept else (0,),
             dtype=OPERAND[precision] if kept else torch.float32,
@@ -68,7 +72,7 @@ def margin_lse_backward(
     classes: Tensor | None,
     log_neg: Tensor,
     cos_target: Tensor,
-    tiles: Tensor,
+    tiles: list[Tensor],
     unit_weight: Tensor,
     inverse_length: Tensor,
     precision: str,
@@ -110,20 +114,23 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
     embedding, weight, label, scale, classes, precision, triton, _, _, _, _, chunk = inputs
     log_neg, cos_target, _, tiles, unit_weight, inverse_length = output
     ctx.save_for_backward(
-        embedding, weight, label, scale, classes, log_neg, cos_target, tiles, unit_weight, inverse_length
+        embedding, weight, label, scale, classes, log_neg, cos_target, unit_weight, inverse_length, *tiles
     )
     ctx.settings = precision, triton, chunk
     ctx.set_materialize_grads(False)
 
 
 def _backward(ctx: Any, grad_log_neg: Tensor | None, grad_cos_target: Tensor | None, *_: Any) -> tuple[Any, ...]:
-    embedding, weight, label, scale, classes, log_neg, *kept = ctx.saved_tensors
+    embedding, weight, label, scale, classes, log_neg, cos_target, unit_weight, inverse_length, *tiles = (
+        ctx.saved_tensors
+    )
     wants_embedding, wants_weight, _, wants_scale = ctx.needs_input_grad[:4]
     grads = [torch.zeros_like(log_neg) if g is None else g for g in (grad_log_neg, grad_cos_target)]
     precision, triton, chunk = ctx.settings
     by_embedding, by_weight, by_scale = margin_lse_backward(
-        *grads, embedding, weight, label, scale, classes, log_neg, *kept, precision, triton, chunk, wants_weight
-    )
+        *grads, embedding, weight, label, scale, classes,
+        log_neg, cos_target, tiles, unit_weight, inverse_length, precision, triton, chunk, wants_weight,
+    )  # fmt: skip
     if wants_weight and classes is not None:
         by_weight = torch.sparse_coo_tensor(
             classes.unsqueeze(0), by_weight, weight.shape, is_coalesced=True, check_invariants=False

@@ -24,6 +24,11 @@ def padded_width(dim: int) -> int:
     return -(-dim // WIDTH_MULTIPLE) * WIDTH_MULTIPLE
 
 
+def aligned_width(classes: int) -> int:
+    """Columns of a kernel's tiles: rows begin at multiples of 16 bytes."""
+    return -(-classes // 8) * 8
+
+
 def working_dtype(*tensors: Tensor) -> torch.dtype:
     """float64 when an input is, else float32: sums of thousands of exponentials need it."""
     return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32

@@ -28,7 +28,7 @@ class Forward(NamedTuple):
     log_neg: Tensor  # (N,)
     cos_target: Tensor  # (N,)
     rank: Tensor  # (N,) int64, or (0,)
-    tiles: Tensor  # (N, cached) exp(scale * cos) of the first classes, 0 for the own one
+    tiles: list[Tensor]  # exp(scale * cos) of the first chunks, (N, n) each, 0 for the own class
 
 
 class Gradients(NamedTuple):
@@ -155,9 +155,9 @@ class _Chunks:
         rows = self.scaled.shape[0]
         return self.cosines[: rows * (stop - start)].view(rows, stop - start)
 
-    def logits(self, class_unit: Tensor, start: int, stop: int) -> Tensor:
-        """(N, n), valid until the next chunk."""
-        return torch.mm(self.scaled, class_unit.t(), out=self.buffer(start, stop))
+    def logits(self, class_unit: Tensor, out: Tensor) -> Tensor:
+        """(N, n), in `out`."""
+        return torch.mm(self.scaled, class_unit.t(), out=out)
 
     def set_target(self, values: Tensor, start: int, new: Tensor) -> None:
         """values[i, label_i] = new_i, in place, for the rows whose own class is in the chunk that begins at `start`."""
@@ -203,7 +203,7 @@ def forward(
     ranked: bool,
     chunk: int,
 ) -> Forward:
-    """See `margin_lse`; `label` counts among `classes`, and `cached` is how many of them leave tiles."""
+    """See `margin_lse`; `label` counts among `classes`, and the chunks of the first `cached` of them leave tiles."""
     dtype = working_dtype(embedding, weight)
     with products(precision):
         unit, _ = normalise(embedding.to(dtype))
@@ -211,19 +211,21 @@ def forward(
         chunks = _Chunks(round_operand(unit, precision), weight, label, scale.to(dtype), classes, precision, chunk)
         total = RunningSum(cos_target, bounded=bounded)
         rank = label.new_zeros(label.shape[0] if ranked else 0)
-        tiles = unit.new_empty(unit.shape[0], cached, dtype=dtype if dtype == torch.float64 else TILE[precision])
-        tiles[:, chunks.num_classes :] = 0  # nothing, or what fills up the last row of memory
+        tiles: list[Tensor] = []
+        tile_dtype = dtype if dtype == torch.float64 else TILE[precision]
         nothing = torch.full_like(cos_target, -torch.inf)
         for start, stop in chunks:
             class_unit, _ = chunks.class_units(start, stop)
-            logits = chunks.logits(class_unit, start, stop)
+            keep = start < cached
+            out = unit.new_empty(unit.shape[0], stop - start) if keep else chunks.buffer(start, stop)
+            logits = chunks.logits(class_unit, out)
             chunks.set_target(logits, start, nothing)
             if ranked:
                 # not "higher than": a NaN must not make a face right
                 rank += (~(logits <= (cos_target * scale).unsqueeze(1)) & (logits != -torch.inf)).sum(dim=1)
             total.add(logits)
-            if start < cached:
-                tiles[:, start:stop] = logits[:, : cached - start]
+            if keep:
+                tiles.append(logits.to(tile_dtype))
     log_neg = torch.where(cos_target.isnan(), cos_target, total.log())  # a label of no class spoils its row visibly
     return Forward(log_neg, cos_target, rank, tiles)
 
@@ -254,13 +256,13 @@ def backward(
         weighted = round_operand(rounded * (split.row / size).unsqueeze(1), precision)  # (N, D)
         grad_unit = torch.zeros_like(unit)
         grad_weight = unit.new_empty(chunks.num_classes if wants_weight else 0, unit.shape[1])
-        cached = found.tiles.shape[1]
-        for start, stop in chunks:
+        for index, (start, stop) in enumerate(chunks):
             class_unit, class_inverse = chunks.class_units(start, stop)
-            if stop <= cached:
-                p = torch.mul(found.tiles[:, start:stop], from_tile, out=chunks.buffer(start, stop))
+            p = chunks.buffer(start, stop)
+            if index < len(found.tiles):
+                torch.mul(found.tiles[index], from_tile, out=p)
             else:
-                p = chunks.logits(class_unit, start, stop).sub_(offset).exp_()
+                chunks.logits(class_unit, p).sub_(offset).exp_()
             chunks.set_target(p, start, split.target)
             p = round_operand(p, precision)
             grad_unit.addmm_(p, class_unit)
