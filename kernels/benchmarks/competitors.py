@@ -160,7 +160,8 @@ def everyone(device: str) -> Iterator[Competitor]:
 
 
 def _everyone_on_cpu() -> Iterator[Competitor]:
-    yield Competitor("ours", partial(ours, precision=None, cache=0), is_ours=True, cached=False)
+    yield Competitor("ours", partial(ours, precision=None, cache=None), is_ours=True)
+    yield Competitor("ours, no cache", partial(ours, precision=None, cache=0), is_ours=True, cached=False)
     yield Competitor("ours, cached", partial(ours, precision=None, cache="auto"), is_ours=True, note=AUTO)
     yield Competitor("eager", eager)
     yield Competitor("insightface style", insightface_style)

@@ -50,13 +50,12 @@ def use_triton(*tensors: Tensor) -> bool:
 
     Raises RuntimeError if "triton" was asked for and they do not.
     """
-    if _choice == "torch":
-        return False
+    if _choice == "torch" or (_choice == "auto" and not tensors[0].is_cuda):
+        return False  # Interpreted kernels are for tests: slower than plain torch by orders of magnitude
     why_not = _obstacle(tensors)
     if _choice == "triton" and why_not:
         raise RuntimeError(f"backend 'triton' was asked for, but {why_not}; 'auto' falls back to plain torch")
-    # Interpreted kernels are for tests: slower than plain torch by orders of magnitude.
-    return not why_not and (tensors[0].is_cuda or _choice == "triton")
+    return not why_not
 
 
 def backend_for(device: torch.device | str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import occmask
 from benchmarks.published import randomise
 from occmask.map_layers import MapLinear, MapNorm
 from occmask.models.folding import fold_batchnorms
+from occmask.models.packing import PackedConv2d, pack_convolutions
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, MapNorm)
 
@@ -241,3 +243,49 @@ def test_a_head_that_cannot_be_followed_is_left_as_it_is(head, kept):
 def test_a_model_without_a_head_is_optimized_too():
     model = randomise(occmask.build("from_tiny", head=None), seed=0)
     require_same_embeddings(model, occmask.optimize(model), faces())
+
+
+def packed(model) -> list[nn.Module]:
+    return [m for m in model.modules() if isinstance(m, PackedConv2d) and "weight" in m._packed]
+
+
+def test_convolutions_are_packed_at_the_first_call_and_give_the_same_at_any_size():
+    conv = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 6, 1, bias=False)).eval()
+    expected = copy.deepcopy(conv)
+    pack_convolutions(conv)
+    with torch.no_grad():
+        for size in ((2, 3, 9, 8), (5, 3, 12, 7), (1, 3, 1, 1)):
+            for form in (torch.contiguous_format, torch.channels_last):
+                x = torch.randn(size).contiguous(memory_format=form)
+                torch.testing.assert_close(conv(x), expected(x), rtol=1e-5, atol=1e-6)
+    assert len(packed(conv)) == 2
+    assert list(conv.state_dict()) == list(expected.state_dict())
+
+
+def test_what_cannot_run_packed_runs_as_ever():
+    conv = nn.Sequential(nn.Conv2d(3, 4, 3)).eval()
+    pack_convolutions(conv)
+    x = torch.randn(2, 3, 5, 5, requires_grad=True)
+    (grad,) = torch.autograd.grad(conv(x).sum(), x)
+    assert grad.any()
+    assert conv.double()(x.detach().double()).dtype == torch.float64
+    assert not packed(conv)
+
+
+def test_a_packed_model_can_be_copied_pickled_moved_and_compiled():
+    model = occmask.optimize(randomise(occmask.build("from_tiny"), seed=0))
+    images = torch.rand(2, 3, 112, 96) * 2 - 1
+    with torch.inference_mode():
+        expected = model(images).embedding
+        assert packed(model)
+        again = copy.deepcopy(model)
+        assert not packed(again)
+        torch.testing.assert_close(again(images).embedding, expected, rtol=1e-5, atol=1e-5)
+        file = io.BytesIO()
+        torch.save(model, file)
+        file.seek(0)
+        torch.testing.assert_close(torch.load(file, weights_only=False)(images).embedding, expected)
+        compiled = torch.compile(model, backend="aot_eager")
+        torch.testing.assert_close(compiled(images).embedding, expected, rtol=1e-4, atol=1e-4)
+        wide = model.double()(images.double()).embedding
+        torch.testing.assert_close(wide.float(), expected, rtol=1e-3, atol=1e-3)

@@ -12,6 +12,7 @@ from . import frugal
 Gradients = tuple[Tensor | None, Tensor | None]  # of x and of logits; None where it is not needed
 
 
+_WORKING = (torch.float32, torch.float64)
 SMALL = 1 << 20  # numbers of a map: below, computing a gate twice on a CPU takes longer than reading it back
 
 
@@ -82,12 +83,12 @@ def _gate(soft: Tensor, threshold: float | None) -> Tensor:
 
 def _runs_frugally(x: Tensor) -> bool:
     """Writing into temporaries pays on a CPU. A compiler finds that out itself, from the plain formula."""
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return x.is_cpu and not torch.compiler.is_compiling()
 
 
 def _keeps_gate(x: Tensor, logits: Tensor) -> bool:
     """Whether torch's own two operations are at least as fast as ours, which move the map less often."""
-    return _runs_frugally(x) and x.numel() < SMALL and x.dtype == logits.dtype == frugal.working_dtype(x)
+    return x.numel() < SMALL and x.dtype == logits.dtype and x.dtype in _WORKING and _runs_frugally(x)
 
 
 class _MaskApply(torch.autograd.Function):
