@@ -18,8 +18,8 @@ def mask_apply(x: Tensor, logits: Tensor, *, threshold: float | None = None) -> 
     hard gate, x where sigmoid(logits) >= threshold and 0 elsewhere; the gradient of the logits is then
     that of the soft gate (straight-through), the gradient of x is gated hard.
     Returns the shape, the type and the memory format of x; half precision is computed in float32 and
-    rounded once.  Only x and logits are kept for the backward pass, which computes the gate again; but a CPU
-    keeps the soft gate of small maps (under 2^20 numbers), where that is faster.
+    rounded once.  The kernels keep x and logits alone for the backward pass and compute the gate again in it; a
+    CPU, which reads sooner than it computes, keeps the soft gate too, unless it is half precision.
     Differentiable twice in plain torch (`backend("torch")`), once in the kernels.
 
     Raises ValueError for shapes that do not fit, inputs that are not floating point, a threshold outside (0, 1).

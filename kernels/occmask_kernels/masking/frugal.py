@@ -56,11 +56,15 @@ def backward(
     threshold: float | None,
     needs_x: bool,
     needs_logits: bool,
+    soft: Tensor | None,
 ) -> tuple[Tensor | None, Tensor | None]:
+    """`soft`: the sigmoid of the logits in the working type, where it was kept."""
     needs_x = needs_x and grad is not None
     needs_logits = needs_logits and (grad is not None or grad_gate is not None)
     if x.dtype == logits.dtype == working_dtype(x):
-        return _backward(grad, grad_gate, x, logits, threshold, needs_x, needs_logits)
+        return _backward(
+            grad, grad_gate, x, soft if soft is not None else logits.sigmoid(), threshold, needs_x, needs_logits
+        )
     grad_x = torch.empty_like(x) if needs_x else None
     grad_logits = torch.empty_like(logits) if needs_logits else None
     for part in _pieces(grad_x, grad_logits, grad, grad_gate, x, logits):
@@ -72,18 +76,17 @@ def _backward(
     grad: Any,  # a tensor, or None
     grad_gate: Any,
     x: Tensor,
-    logits: Tensor,
+    soft: Tensor,
     threshold: float | None,
     needs_x: bool,
     needs_logits: bool,
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Both gradients where all tensors are of the working type. The sigmoid's and the product's memory is returned."""
-    soft = logits.sigmoid()
+    """Both gradients where all tensors are of the working type. The product's memory is returned."""
     product = grad_x = grad_logits = None
     if needs_logits:
         if grad is None:
             grad_logits = grad_gate.clone()
-        elif x.shape != logits.shape:
+        elif x.shape != soft.shape:
             product = grad * x
             grad_logits = product.sum(1, keepdim=True)
             if grad_gate is not None:
@@ -92,8 +95,8 @@ def _backward(
             grad_logits = grad * x if grad_gate is None else torch.addcmul(grad_gate, grad, x)
         grad_logits = _times_slope(grad_logits, soft)
     if needs_x:
-        gate = _opened(soft, threshold)
-        grad_x = _times(gate, grad) if product is None else torch.mul(grad, gate, out=product)
+        gate = soft if threshold is None else soft.ge(threshold).to(soft.dtype)
+        grad_x = grad * gate if product is None else torch.mul(grad, gate, out=product)
     return grad_x, grad_logits
 
 

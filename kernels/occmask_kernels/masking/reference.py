@@ -13,12 +13,12 @@ Gradients = tuple[Tensor | None, Tensor | None]  # of x and of logits; None wher
 
 
 _WORKING = (torch.float32, torch.float64)
-SMALL = 1 << 20  # numbers of a map: below, computing a gate twice on a CPU takes longer than reading it back
+SMALL = 1 << 20  # numbers of a map: below, what surrounds the arithmetic counts on a CPU
 
 
 def mask_apply(x: Tensor, logits: Tensor, threshold: float | None) -> Tensor:
-    """x * gate. Differentiable: keeps x and logits, and the backward pass computes the gate again."""
-    if threshold is None and _keeps_gate(x, logits):
+    """x * gate. Differentiable: keeps x and logits, and on a CPU the gate."""
+    if threshold is None and _is_plain(x, logits):
         return x * logits.sigmoid()
     if torch.is_grad_enabled() and (x.requires_grad or logits.requires_grad):
         gated: Tensor = _MaskApply.apply(x, logits, threshold)
@@ -27,8 +27,8 @@ def mask_apply(x: Tensor, logits: Tensor, threshold: float | None) -> Tensor:
 
 
 def mask_apply_and_gate(x: Tensor, logits: Tensor, threshold: float | None) -> tuple[Tensor, Tensor]:
-    """x * gate, and sigmoid(logits) in x's type. Differentiable in both; keeps x and logits."""
-    if threshold is None and _keeps_gate(x, logits):
+    """x * gate, and sigmoid(logits) in x's type. Differentiable in both; keeps x and logits, and on a CPU the gate."""
+    if threshold is None and _is_plain(x, logits):
         soft = logits.sigmoid()
         return x * soft, soft
     if torch.is_grad_enabled() and (x.requires_grad or logits.requires_grad):
@@ -60,12 +60,16 @@ def backward(
     threshold: float | None,
     needs_x: bool,
     needs_logits: bool,
+    soft: Tensor | None = None,
 ) -> Gradients:
-    """Gradients of x and logits from those of `x * gate` and of the soft gate; a missing one counts as 0."""
+    """Gradients of x and logits from those of `x * gate` and of the soft gate; a missing one counts as 0.
+
+    `soft`: sigmoid(logits), where it was kept.
+    """
     if _runs_frugally(x) and not torch.is_grad_enabled():
-        return frugal.backward(grad, grad_gate, x, logits, threshold, needs_x, needs_logits)
+        return frugal.backward(grad, grad_gate, x, logits, threshold, needs_x, needs_logits, soft)
     dtype = frugal.working_dtype(x)
-    soft = logits.to(dtype).sigmoid()
+    soft = logits.to(dtype).sigmoid()  # not the kept one: this may be differentiated again
     grad_x = grad_logits = None
     if needs_x and grad is not None:
         grad_x = (grad.to(dtype) * _gate(soft, threshold)).to(x.dtype)
@@ -86,35 +90,45 @@ def _runs_frugally(x: Tensor) -> bool:
     return x.is_cpu and not torch.compiler.is_compiling()
 
 
+def _is_plain(x: Tensor, logits: Tensor) -> bool:
+    """Whether torch's own two operations are as good as ours: a small map, and nothing to round."""
+    return _keeps_gate(x, logits) and x.numel() < SMALL  # in this order: an exported size is no number
+
+
 def _keeps_gate(x: Tensor, logits: Tensor) -> bool:
-    """Whether torch's own two operations are at least as fast as ours, which move the map less often."""
-    return x.numel() < SMALL and x.dtype == logits.dtype and x.dtype in _WORKING and _runs_frugally(x)
+    """On a CPU a sigmoid takes longer to compute again than to read, if it need not be widened first."""
+    return _runs_frugally(x) and x.dtype == logits.dtype and x.dtype in _WORKING
 
 
 class _MaskApply(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, logits: Tensor, threshold: float | None) -> Tensor:
-        ctx.save_for_backward(x, logits)
         ctx.threshold = threshold
+        if _keeps_gate(x, logits):
+            gated, soft = forward_and_gate(x, logits, threshold)
+            ctx.save_for_backward(x, logits, soft)
+            return gated
+        ctx.save_for_backward(x, logits)
         return forward(x, logits, threshold)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         needs_x, needs_logits, _ = ctx.needs_input_grad
-        x, logits = ctx.saved_tensors
-        return *backward(grad, None, x, logits, ctx.threshold, needs_x, needs_logits), None
+        x, logits, *soft = ctx.saved_tensors
+        return *backward(grad, None, x, logits, ctx.threshold, needs_x, needs_logits, *soft), None
 
 
 class _MaskApplyAndGate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, logits: Tensor, threshold: float | None) -> tuple[Tensor, Tensor]:
-        ctx.save_for_backward(x, logits)
+        gated, gate = forward_and_gate(x, logits, threshold)
+        ctx.save_for_backward(x, logits, *([gate] if _keeps_gate(x, logits) else []))
         ctx.threshold = threshold
         ctx.set_materialize_grads(False)
-        return forward_and_gate(x, logits, threshold)
+        return gated, gate
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, grad_gate: Tensor | None) -> tuple[Tensor | None, Tensor | None, None]:
         needs_x, needs_logits, _ = ctx.needs_input_grad
-        x, logits = ctx.saved_tensors
-        return *backward(grad, grad_gate, x, logits, ctx.threshold, needs_x, needs_logits), None
+        x, logits, *soft = ctx.saved_tensors
+        return *backward(grad, grad_gate, x, logits, ctx.threshold, needs_x, needs_logits, *soft), None
