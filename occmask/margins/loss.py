@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from occmask_kernels.margin import Cache, default_chunk, margin_lse, margin_lse_and_rank
+from occmask_kernels.margin import PRECISIONS, Cache, default_chunk, margin_lse, margin_lse_and_rank
 from occmask_kernels.margin.reweighted import reweighted_lse, target_cosine
 
 from ..errors import OptionError, ShapeError
@@ -36,7 +36,7 @@ class MarginLoss(nn.Module):
     re-weights the negatives is computed in float32 without a cache.
 
     Raises `UnknownNameError` for the margin's name and `OptionError` for an option, an option's value,
-    fewer than two classes or an embedding without dimensions.
+    fewer than two classes, an embedding without dimensions, or a `precision` or `cache` that does not exist.
     """
 
     weight: nn.Parameter
@@ -52,6 +52,10 @@ class MarginLoss(nn.Module):
     ):
         super().__init__()
         self.spec, self.precision, self.cache = Spec.of(spec), precision, cache
+        if precision not in (None, *PRECISIONS):
+            raise OptionError(f"precision is one of {', '.join(PRECISIONS)} or None, not {precision!r}")
+        if cache not in (None, "auto") and not _is_count(cache, 0):
+            raise OptionError(f"cache is a number of bytes, 'auto' or None, not {cache!r}")
         self.margin, self.scale = _margin_and_scale(self.spec)
         if not _is_count(embedding_dim, 1):
             raise OptionError(f"embedding_dim is a whole number of at least 1, not {embedding_dim!r}")

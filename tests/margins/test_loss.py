@@ -379,11 +379,23 @@ def test_it_compiles_as_one_graph():
         ("arcface", {"scale": math.inf}, "'scale'"),
         ("arcface", {"scale": "64"}, "'scale'"),
         ("arcface", {"margin": "0.5"}, "'margin' is a finite number"),
+        ("arcface", {"precision": "fp8"}, "precision is one of fp16, bf16, tf32, ieee or None, not 'fp8'"),
+        ("arcface", {"cache": "all"}, "cache is a number of bytes, 'auto' or None"),
+        ("arcface", {"cache": -1}, "cache is a number of bytes"),
     ],
 )
 def test_an_unknown_or_unusable_option_is_named_with_those_that_work(name, options, message):
     with pytest.raises(OptionError, match=message):
         occmask.build_loss(name, embedding_dim=4, num_classes=3, **options)
+
+
+@pytest.mark.parametrize("cache", [0, "auto"])
+def test_precision_and_cache_reach_the_kernels_and_leave_the_loss_what_it_is(cache):
+    loss, (embedding, label) = build(Spec("cosface"), 40, 8, 0), batch(6, 40, 8, 0)
+    rounded = occmask.build_loss("cosface", embedding_dim=8, num_classes=40, precision="bf16", cache=cache).double()
+    rounded.load_state_dict(loss.state_dict())
+    assert rounded(embedding, label).item() == pytest.approx(loss(embedding, label).item(), rel=2e-2)
+    assert rounded(embedding, label).item() != loss(embedding, label).item()
 
 
 def test_an_unknown_margin_is_named_with_its_neighbour():

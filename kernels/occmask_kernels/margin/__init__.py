@@ -20,7 +20,7 @@ _LARGEST_SCALE = 1000.0  # of the kernels, whose exponents are exact to float32'
 _TILE_STEP = 256  # classes of a kernel's whole tiles
 _CPU_CACHE = 2**25  # bytes that are kept unasked where no kernel runs
 
-__all__ = ["default_chunk", "margin_lse", "margin_lse_and_rank"]
+__all__ = ["PRECISIONS", "Cache", "default_chunk", "margin_lse", "margin_lse_and_rank"]
 
 
 def default_chunk(rows: int) -> int:
