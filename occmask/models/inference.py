@@ -50,7 +50,8 @@ def optimize(model: FaceModel) -> FaceModel:
     into its neighbouring layer wherever that is exact; on a CPU convolutions keep a second copy of their weights, in
     oneDNN's layout.  In float32, embeddings agree within 1e-5 of their length (an R50; an R100 with fresh weights
     within 1e-4), cosines within 1e-8.  Parts that `torch.export` cannot follow are kept as they are.  Its config is the
-    original's, and to train, to save, or to ask what is covered (`occlusion=True`) takes the original.  Raises `OptionError` for anything but a `FaceModel`.
+    original's, and to train, to save, or to ask what is covered (`occlusion=True`) takes the original.
+    Raises `OptionError` for anything but a `FaceModel`.
     """
     if isinstance(model, InferenceModel):
         return copy.deepcopy(model)
