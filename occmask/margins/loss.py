@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from occmask_kernels.margin import PRECISIONS, Cache, default_chunk, margin_lse, margin_lse_and_rank
+from occmask_kernels.margin import DEFAULT_CHUNK, PRECISIONS, Cache, margin_lse, margin_lse_and_rank
 from occmask_kernels.margin.reweighted import reweighted_lse, target_cosine
 
 from ..errors import OptionError, ShapeError
@@ -120,7 +120,7 @@ class MarginLoss(nn.Module):
             label,
             self.scale,
             lambda cosine: reweight(cosine, threshold),
-            chunk=default_chunk(len(embedding)),
+            chunk=DEFAULT_CHUNK,
         )
 
     @torch.no_grad()
@@ -129,7 +129,7 @@ class MarginLoss(nn.Module):
         self._check_embedding(embedding)
         best = embedding.new_full((len(embedding),), -torch.inf, dtype=self._dtype(embedding))
         answer = torch.zeros(len(embedding), dtype=torch.int64, device=embedding.device)
-        dtype, chunk = self._dtype(embedding), default_chunk(len(embedding))
+        dtype, chunk = self._dtype(embedding), DEFAULT_CHUNK
         for start in range(0, self.num_classes, chunk):
             class_unit = F.normalize(self.weight[start : start + chunk].to(dtype), dim=1)
             with torch.autocast(embedding.device.type, enabled=False):

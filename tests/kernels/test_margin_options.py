@@ -11,7 +11,7 @@ from torch import Tensor
 
 from occmask_kernels import backend, margin_lse, margin_lse_and_rank
 from occmask_kernels._dispatch import INTERPRET
-from occmask_kernels.margin import default_chunk, op
+from occmask_kernels.margin import op
 
 
 def case(n: int, c: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
@@ -262,10 +262,6 @@ def test_no_allocation_inside_the_operator_reaches_rows_times_classes():
 
     assert allocated(dense) >= 64 * 4000 * 4  # the recorder sees what it should
     assert allocated(ours) <= 4000 * 8 * 4 < 64 * 4000 * 4 / 4
-
-
-def test_a_chunk_of_cosines_stays_small_whatever_the_batch():
-    assert [default_chunk(rows) for rows in (1, 128, 512, 513, 4096)] == [2048, 2048, 2048, 1024, 1024]
 
 
 def test_triton_is_refused_where_it_cannot_run_and_plain_torch_can_be_asked_for():

@@ -81,7 +81,7 @@ def test_loss_and_gradients_equal_dense_cross_entropy_in_float64(spec, b, c, d, 
         cosine = F.cosine_similarity(embedding, loss.weight[label]).mean().item()
         t = 0.99 * known + 0.01 * cosine  # renewed before it is used
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("occmask.margins.loss.default_chunk", lambda rows: chunk)
+        patch.setattr("occmask.margins.loss.DEFAULT_CHUNK", chunk)
         found = loss(embedding, label)
         assert_same_gradients(found, dense_loss(loss, embedding, label, t), embedding, loss.weight)
 

@@ -11,21 +11,15 @@ from .._dispatch import use_triton
 from . import op
 from .checks import check_matrices, check_settings, readable
 from .precision import PRECISIONS, TILE, is_bounded, working_dtype
+from .reference import DEFAULT_CHUNK
 
 Cache = int | Literal["auto"]
 
-# The best of 1024..16384 for 128 to 512 rows of D = 512 on a CPU: the chunk's unit rows and its cosines fit the caches.
-_CHUNK, _SMALL_CHUNK, _MANY_ROWS = 2048, 1024, 512
 _LARGEST_SCALE = 1000.0  # of the kernels, whose exponents are exact to float32's 24 bits: 1e-4 of a probability there
 _TILE_STEP = 256  # classes of a kernel's whole tiles
 _CPU_CACHE = 2**25  # bytes that are kept unasked where no kernel runs
 
-__all__ = ["PRECISIONS", "Cache", "default_chunk", "margin_lse", "margin_lse_and_rank"]
-
-
-def default_chunk(rows: int) -> int:
-    """How many classes are worked on at a time for so many rows, where no kernel runs."""
-    return _CHUNK if rows <= _MANY_ROWS else _SMALL_CHUNK
+__all__ = ["DEFAULT_CHUNK", "PRECISIONS", "Cache", "margin_lse", "margin_lse_and_rank"]
 
 
 def margin_lse(
@@ -37,7 +31,7 @@ def margin_lse(
     classes: Tensor | None = None,
     precision: str | None = None,
     cache: Cache | None = None,
-    chunk: int | None = None,
+    chunk: int = DEFAULT_CHUNK,
 ) -> tuple[Tensor, Tensor]:
     """Log-sum-exp of the scaled cosines of all other classes, and the cosine of one's own class.
 
@@ -62,7 +56,7 @@ def margin_lse(
     the backward pass, which is then shorter by a matrix product; "auto" takes as many as the gradient
     of `weight` does, or none for "fp16", whose accuracy the rounding of the cache would cost.  Without
     it, none where a Triton kernel runs, and 32 MiB elsewhere.
-    chunk: how many classes are worked on at a time where no kernel runs; without it, chosen by N.
+    chunk: how many classes are worked on at a time where no kernel runs.
     Returns log_neg (N,) and cos_target (N,): float64 if an input is, else float32, whatever autocast says.
 
     A row of no length (at most 1e-12) has cosine 0 with everything and gradient 0.  NaN gives NaN.
@@ -88,7 +82,7 @@ def margin_lse_and_rank(
     classes: Tensor | None = None,
     precision: str | None = None,
     cache: Cache | None = None,
-    chunk: int | None = None,
+    chunk: int = DEFAULT_CHUNK,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As `margin_lse`, and from the same pass the rank of the own class among all.
 
@@ -109,7 +103,7 @@ def _call(
     classes: Tensor | None,
     precision: str | None,
     cache: Cache | None,
-    chunk: int | None,
+    chunk: int,
     *,
     ranked: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -124,8 +118,6 @@ def _call(
     precision = precision or ("fp16" if triton else "ieee")
     dtype = working_dtype(embedding, weight)
     bounded = _bounded(scale, num_classes, dtype)
-    if chunk is None:
-        chunk = default_chunk(rows)
     scale = scale if isinstance(scale, Tensor) else torch.full((), float(scale), dtype=dtype, device=embedding.device)
     if cache is None:
         cache = 0 if triton or precision in ("fp16", "bf16") else _CPU_CACHE

@@ -38,14 +38,14 @@ def check_matrices(embedding: Tensor, weight: Tensor, label: Tensor) -> None:
 
 
 def check_settings(
-    embedding: Tensor, weight: Tensor, scale: float | Tensor, classes: Tensor | None, cache: object, chunk: int | None
+    embedding: Tensor, weight: Tensor, scale: float | Tensor, classes: Tensor | None, cache: object, chunk: int
 ) -> None:
     """Raise ValueError for a setting of `margin_lse` that does not work; values are read on a CPU only."""
     if isinstance(scale, Tensor):
         _check_scale_tensor(scale, embedding)
     else:
         check_scale(scale)
-    if chunk is not None and chunk < 1:
+    if chunk < 1:
         raise ValueError(f"chunk is the number of classes worked on at a time, at least 1, not {chunk!r}")
     if cache not in (None, "auto") and (not isinstance(cache, int) or isinstance(cache, bool) or cache < 0):
         raise ValueError(f"cache is 'auto' or a number of bytes from 0, not {cache!r}")

@@ -14,11 +14,18 @@ LOG2E = tl.constexpr(1.4426950408889634)
 
 @triton.jit
 def _cosine_tile(
-    unit, class_unit, first_row, first_class, num_rows, num_classes,
+    unit, class_unit, index, num_rows, num_classes,
     WIDTH: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_C: tl.constexpr, BLOCK_D: tl.constexpr,
     TMA: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """(BLOCK_N, BLOCK_C) float32 cosines; what lies outside is 0 (copy engine) or a repeated row (pointers)."""
+    """First row and class of the tile of that index, and its (BLOCK_N, BLOCK_C) float32 cosines.
+
+    Rows go fastest: all row blocks read a tile of class units one after the other, from the cache.  What lies outside
+    is 0 (copy engine) or a repeated row (pointers).
+    """
+    row_blocks = tl.cdiv(num_rows, BLOCK_N)
+    first_row = (index % row_blocks) * BLOCK_N
+    first_class = (index // row_blocks) * BLOCK_C
     tile = tl.zeros((BLOCK_N, BLOCK_C), tl.float32)
     if TMA:
         for d in range(0, WIDTH, BLOCK_D):
@@ -35,7 +42,7 @@ def _cosine_tile(
             tile = tl.dot(tl.load(e_ptr), tl.load(w_ptr), tile, input_precision=PRECISION)
             e_ptr += BLOCK_D
             w_ptr += BLOCK_D
-    return tile
+    return first_row, first_class, tile
 
 
 @triton.jit
@@ -59,14 +66,10 @@ def cosine_sums(
     alpha = tl.load(scale_ptr).to(tl.float32) * LOG2E
     row_blocks = tl.cdiv(num_rows, BLOCK_N)
     total = row_blocks * tl.cdiv(num_classes, BLOCK_C)
-    # Rows fastest: all row blocks read a tile of class units one after the other, from the cache
     for index in tl.range(tl.program_id(0), total, tl.num_programs(0), flatten=TMA):
-        first_row = (index % row_blocks) * BLOCK_N
-        first_class = (index // row_blocks) * BLOCK_C
-        tile = _cosine_tile(
-            unit, class_unit, first_row, first_class, num_rows, num_classes,
-            WIDTH, BLOCK_N, BLOCK_C, BLOCK_D, TMA, PRECISION,
-        )  # fmt: skip
+        first_row, first_class, tile = _cosine_tile(
+            unit, class_unit, index, num_rows, num_classes, WIDTH, BLOCK_N, BLOCK_C, BLOCK_D, TMA, PRECISION
+        )
         row = first_row + tl.arange(0, BLOCK_N)
         own = _own_column(label_ptr, row, first + first_class, num_rows)
         # Few tiles hold a row's own class or the last class: the others pay nothing for masking
@@ -105,12 +108,9 @@ def cosine_maxima(
     row_blocks = tl.cdiv(num_rows, BLOCK_N)
     total = row_blocks * tl.cdiv(num_classes, BLOCK_C)
     for index in tl.range(tl.program_id(0), total, tl.num_programs(0), flatten=TMA):
-        first_row = (index % row_blocks) * BLOCK_N
-        first_class = (index // row_blocks) * BLOCK_C
-        tile = _cosine_tile(
-            unit, class_unit, first_row, first_class, num_rows, num_classes,
-            WIDTH, BLOCK_N, BLOCK_C, BLOCK_D, TMA, PRECISION,
-        )  # fmt: skip
+        first_row, first_class, tile = _cosine_tile(
+            unit, class_unit, index, num_rows, num_classes, WIDTH, BLOCK_N, BLOCK_C, BLOCK_D, TMA, PRECISION
+        )
         row = first_row + tl.arange(0, BLOCK_N)
         own = _own_column(label_ptr, row, first + first_class, num_rows)
         column = tl.arange(0, BLOCK_C)
@@ -161,12 +161,9 @@ def cosine_gradients(
     row_blocks = tl.cdiv(num_rows, BLOCK_N)
     total = row_blocks * tl.cdiv(num_classes, BLOCK_C)
     for index in tl.range(tl.program_id(0), total, tl.num_programs(0), flatten=False):
-        first_row = (index % row_blocks) * BLOCK_N
-        first_class = (index // row_blocks) * BLOCK_C
-        tile = _cosine_tile(
-            unit, class_unit, first_row, first_class, num_rows, num_classes,
-            WIDTH, BLOCK_N, BLOCK_C, BLOCK_D, TMA, PRECISION,
-        )  # fmt: skip
+        first_row, first_class, tile = _cosine_tile(
+            unit, class_unit, index, num_rows, num_classes, WIDTH, BLOCK_N, BLOCK_C, BLOCK_D, TMA, PRECISION
+        )
         row = first_row + tl.arange(0, BLOCK_N)
         own = tl.load(label_ptr + row, mask=row < num_rows, other=-1) - first
         # In two halves: a whole tile, its gradient and its share along the classes do not fit the registers

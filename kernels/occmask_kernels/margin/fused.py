@@ -61,17 +61,19 @@ def forward(
         def runs() -> Iterator[Product]:
             """All classes, in runs that end with the cache and, where nothing is kept, after each chunk."""
             for start, stop in _runs(num_classes, cached, num_classes if keep else _chunk(width, dtype)):
-                units = (
-                    _unit_rows(weight, classes, start, stop, width, dtype) if whole is None else whole[0][start:stop]
-                )
+                if whole is not None:
+                    units = whole[0][start:stop]
+                elif classes is None:
+                    units, _ = launch_normalise(weight[start:stop], None, width, dtype)
+                else:
+                    units, _ = launch_normalise(weight, classes[start:stop], width, dtype)
                 yield Product(unit, units, label, scale, start, precision, has_copy_engine(unit, precision))
 
         if not bounded:
             for product in runs():
                 offset = torch.maximum(offset, launch_maxima(product))
-            offset = offset.masked_fill(
-                offset == -torch.inf, 0.0
-            )  # no other class: the sum is 0 whatever is subtracted
+            # No other class: the sum is 0 whatever is subtracted
+            offset = offset.masked_fill(offset == -torch.inf, 0.0)
         total, rank = torch.zeros_like(cos_target), label.new_zeros(rows if ranked else 0)
         for product in runs():
             run_tiles = tiles[:, product.first : product.first + product.num_classes]
@@ -149,12 +151,6 @@ def _runs(num_classes: int, cached: int, longest: int) -> Iterator[tuple[int, in
         stop = min(start + longest, end, num_classes)
         yield start, stop
         start = stop
-
-
-def _unit_rows(weight: Tensor, classes: Tensor | None, start: int, stop: int, width: int, dtype: torch.dtype) -> Tensor:
-    if classes is None:
-        return launch_normalise(weight[start:stop], None, width, dtype)[0]
-    return launch_normalise(weight, classes[start:stop], width, dtype)[0]
 
 
 def _product(p: Tensor, units: Tensor, precision: str) -> Tensor:

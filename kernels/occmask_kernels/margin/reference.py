@@ -18,6 +18,8 @@ from torch import Tensor
 
 from .precision import LOG_GAIN, ROW_GAIN, TILE, round_operand, working_dtype
 
+# Classes at a time: within 3 % of the best of 512..8192 for 256, 512 and 1024 rows on a CPU
+DEFAULT_CHUNK = 2048
 EPS = 1e-12  # a row not longer than this has no direction
 _LARGEST_TARGET = 2.0  # of |P|, see `split_gradient`
 
@@ -64,14 +66,13 @@ def normalise_backward(grad: Tensor, unit: Tensor, inverse: Tensor) -> Tensor:
     return inverse * (grad - (grad * unit).sum(dim=1, keepdim=True) * unit)
 
 
-def target_cosine(embedding: Tensor, weight: Tensor, label: Tensor, classes: Tensor | None) -> Tensor:
-    """Cosine with the own class from unrounded rows, (N,); 0 for label -1, NaN for a label of no class."""
-    dtype = working_dtype(embedding, weight)
+def target_cosine(unit: Tensor, weight: Tensor, label: Tensor, classes: Tensor | None) -> Tensor:
+    """Cosine of unit rows with their own class, unrounded, (N,); 0 for label -1, NaN for a label of no class."""
     known = (label >= 0) & (label < (weight if classes is None else classes).shape[0])
     row = torch.where(known, label, 0)
     row = row if classes is None else classes[row]
-    own, _ = normalise(weight.index_select(0, row).to(dtype))  # (N, D)
-    cosine = (normalise(embedding.to(dtype))[0] * own).sum(dim=1)
+    own, _ = normalise(weight.index_select(0, row).to(unit.dtype))  # (N, D)
+    cosine = (unit * own).sum(dim=1)
     return cosine.masked_fill(label == -1, 0.0).masked_fill((label != -1) & ~known, torch.nan)
 
 
@@ -207,7 +208,7 @@ def forward(
     dtype = working_dtype(embedding, weight)
     with products(precision):
         unit, _ = normalise(embedding.to(dtype))
-        cos_target = target_cosine(embedding, weight, label, classes)
+        cos_target = target_cosine(unit, weight, label, classes)
         chunks = _Chunks(round_operand(unit, precision), weight, label, scale.to(dtype), classes, precision, chunk)
         total = RunningSum(cos_target, bounded=bounded)
         rank = label.new_zeros(label.shape[0] if ranked else 0)

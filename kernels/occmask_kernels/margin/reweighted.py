@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from .checks import check_matrices, check_scale, readable
 from .precision import working_dtype
-from .reference import RunningSum, normalise, normalise_backward, products
+from .reference import DEFAULT_CHUNK, RunningSum, normalise, normalise_backward, products
 
 Reweight = Callable[[Tensor], Tensor]
 
@@ -41,7 +41,13 @@ def target_cosine(embedding: Tensor, weight: Tensor, label: Tensor) -> Tensor:
 
 
 def reweighted_lse(
-    embedding: Tensor, weight: Tensor, label: Tensor, scale: float, reweight: Reweight, *, chunk: int = 2048
+    embedding: Tensor,
+    weight: Tensor,
+    label: Tensor,
+    scale: float,
+    reweight: Reweight,
+    *,
+    chunk: int = DEFAULT_CHUNK,
 ) -> Tensor:
     """Log-sum-exp of the scaled, re-weighted cosines of all other classes.
 

@@ -11,8 +11,6 @@ from . import frugal
 
 Gradients = tuple[Tensor | None, Tensor | None]  # of x and of logits; None where it is not needed
 
-
-_WORKING = (torch.float32, torch.float64)
 SMALL = 1 << 20  # numbers of a map: below, what surrounds the arithmetic counts on a CPU
 
 
@@ -97,7 +95,7 @@ def _is_plain(x: Tensor, logits: Tensor) -> bool:
 
 def _keeps_gate(x: Tensor, logits: Tensor) -> bool:
     """On a CPU a sigmoid takes longer to compute again than to read, if it need not be widened first."""
-    return _runs_frugally(x) and x.dtype == logits.dtype and x.dtype in _WORKING
+    return _runs_frugally(x) and x.dtype == logits.dtype == frugal.working_dtype(x)
 
 
 class _MaskApply(torch.autograd.Function):
