@@ -37,7 +37,7 @@ _LAZY = {
     "MASK_DECODERS": "heads",
     "MODELS": "models",
     "ModelConfig": "models",
-    "OCCLUDERS": "data",
+    "OCCLUDERS": "occluders",
     "Occlusion": "shapes",
     "OcclusionAnswer": "shapes",
     "OcclusionTruth": "shapes",
@@ -98,7 +98,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .backbones import BACKBONES
-    from .data import DATASETS, OCCLUDERS
+    from .data import DATASETS
     from .embeddings import EMBEDDINGS
     from .evaluation import PROTOCOLS
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
@@ -115,6 +115,7 @@ if TYPE_CHECKING:
         optimize,
         save_weights,
     )
+    from .occluders import OCCLUDERS
     from .patterns import PatternGrid
     from .shapes import FaceBatch, FaceOutput, FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
 

@@ -13,10 +13,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     -1: ("errors", "version"),  # known to all
     0: ("spec", "map_layers"),
-    1: ("registry", "shapes", "patterns", "initialise"),
-    2: ("backbones", "heads", "embeddings", "margins"),
+    1: ("registry", "shapes", "patterns", "initialise", "images"),
+    2: ("backbones", "heads", "embeddings", "margins", "occluders", "records"),
     3: ("models", "data", "evaluation"),
-    4: ("report", "measure"),
+    4: ("report", "measure", "testsets"),
     5: ("training",),
     6: ("demo", "testing"),
     7: ("cli",),

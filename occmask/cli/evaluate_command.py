@@ -7,12 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-from ..data.conditions import CONDITIONS
-from ..data.folder import load_folder
 from ..data.orl import load_orl
+from ..data.readers import load_folder
 from ..data.split import split_gallery_probes
 from ..measure import plain, probes_by_condition, score_known_people
 from ..models import load_model
+from ..occluders.conditions import CONDITIONS
 from ..report.table import format_table
 from ..version import __version__
 

@@ -6,8 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from ..data.images import fit, read_picture
 from ..errors import OptionError
+from ..images.pixels import fit
+from ..images.reading import read_picture
 from ..measure import answers
 from ..models import load_model
 from ..report.figures import FacePicture, draw_face

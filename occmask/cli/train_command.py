@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from ..data.folder import load_folder
+from ..data.readers import load_folder
 from ..errors import OptionError
 from ..margins import build_loss
 from ..models import build, load_weights

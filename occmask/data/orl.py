@@ -11,21 +11,33 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DataError
-from .faces import FaceSet, check_unreadable, folder, set_of_files
-from .images import Pixels, check_image_size, fit, read_picture, shown
+from ..images.pixels import Pixels, check_image_size, fit
+from ..images.reading import decode_picture, read_bytes, shown
+from ..images.skipping import check_unreadable, folder
+from .faces import FaceSet
+from .readers import faces_from_pictures
 
 NUM_PEOPLE, NUM_PICTURES = 40, 10
 _FILE_SIZE = (92, 112)  # width, height of the published files
 
 
 @dataclass(frozen=True)
-class ReadOrl:
-    """Reads one ORL picture; its edge columns are repeated, because 112x96 is two columns wider on each side."""
+class OrlPictures:
+    """The ORL files; their edge columns are repeated, because 112x96 is two columns wider on each side."""
 
+    root: Path
     image_size: tuple[int, int]
 
-    def __call__(self, source: str) -> Pixels:
-        picture = read_picture(source)
+    def __len__(self) -> int:
+        return NUM_PEOPLE * NUM_PICTURES
+
+    def name(self, index: int) -> str:
+        person, number = divmod(index, NUM_PICTURES)
+        return f"s{person + 1}/{number + 1}.pgm"
+
+    def read(self, index: int) -> Pixels:
+        name = self.name(index)
+        picture = decode_picture(read_bytes(self.root / name, name=name), name)
         if picture.size == _FILE_SIZE:
             picture = Image.fromarray(np.pad(np.asarray(picture.convert("L")), ((0, 0), (2, 2)), mode="edge"))
         return fit(picture, self.image_size)
@@ -46,12 +58,17 @@ def load_orl(
     check_unreadable(unreadable)
     image_size = check_image_size(image_size)
     base = _installed() if root is None else folder(root, expected="the ORL folders s1 .. s40")
-    files = [
-        (f"s{person}", base / f"s{person}" / f"{number}.pgm")
-        for person in range(1, NUM_PEOPLE + 1)
-        for number in range(1, NUM_PICTURES + 1)
-    ]
-    return set_of_files(files, ReadOrl(image_size), image_size=image_size, unreadable=unreadable, where=shown(base))
+    return faces_from_pictures(
+        OrlPictures(base, image_size),
+        labels=np.repeat(np.arange(NUM_PEOPLE), NUM_PICTURES),
+        people=[f"s{person + 1}" for person in range(NUM_PEOPLE)],
+        image_size=image_size,
+        template="orl",
+        known_bad=(),
+        unreadable=unreadable,
+        verify=True,
+        where=shown(base),
+    )
 
 
 def _installed() -> Path:

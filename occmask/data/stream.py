@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import DataError, OptionError
+from ..images.pixels import Pixels, to_tensor
+from ..occluders.occlude import Occlusions, clean, mirror
 from ..shapes import FaceBatch, OcclusionTruth
 from .faces import FaceSet
-from .images import Pixels, to_tensor
-from .occlude import Occlusions, clean, mirror
 
 
 class FaceStream(Dataset[FaceBatch]):

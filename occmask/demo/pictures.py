@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..data.conditions import CONDITIONS, Probes
 from ..data.faces import FaceSet
 from ..evaluation.occlusion import box_iou
 from ..measure import answers
+from ..occluders.conditions import CONDITIONS, Probes
 from ..report.figures import FacePicture
 from ..report.results import condition_name
 from ..shapes import OcclusionAnswer

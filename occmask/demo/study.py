@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..data.conditions import CONDITIONS, Probes
 from ..data.faces import FaceSet
 from ..data.orl import load_orl
 from ..data.split import people_folds, split_gallery_probes
@@ -23,6 +22,7 @@ from ..evaluation.bootstrap import paired_difference
 from ..evaluation.metrics import Estimate
 from ..measure import Scores, plain, probes_by_condition, score_fixed_box, score_known_people, score_unseen_people
 from ..models.weights import save_weights
+from ..occluders.conditions import CONDITIONS, Probes
 from ..patterns import PatternGrid
 from ..report.curves import curves_of, draw_curves
 from ..report.figures import draw_occlusions

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.conditions import CONDITIONS, Probes, cover_probes
 from ..data.faces import FaceSet
-from ..data.images import to_tensor
 from ..evaluation.embed import embed
 from ..evaluation.metrics import Estimate
 from ..evaluation.occlusion import OcclusionAccuracy, box_iou
 from ..evaluation.protocols import Identification, Verification
+from ..images.pixels import to_tensor
 from ..models.face import FaceModel
+from ..occluders.conditions import CONDITIONS, Probes, cover_probes
 from ..patterns import PatternGrid
 from ..shapes import OcclusionAnswer
 

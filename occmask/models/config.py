@@ -11,6 +11,7 @@ from ..backbones import BACKBONES
 from ..embeddings import EMBEDDINGS
 from ..errors import OptionError, did_you_mean
 from ..heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
+from ..images.input_spec import InputSpec
 from ..registry import Registry
 from ..spec import Spec
 
@@ -28,10 +29,15 @@ COMPONENTS: dict[str, Registry[Any]] = {
 class ModelConfig:
     """The full truth about a model; `ModelConfig.from_dict(config.to_dict()) == config`.
 
-    `image_size` is (height, width) in pixels; `head=None` is a plain recogniser without a mask branch.
+    `image_size` is (height, width) in pixels; `head=None` is a plain recogniser without a mask branch.  `template`,
+    `colour`, `mean` and `scale` say what else the pictures are like: see `InputSpec`.
     """
 
     image_size: tuple[int, int] = (112, 96)
+    template: str = "arcface"
+    colour: str = "RGB"
+    mean: float = 127.5
+    scale: float = 127.5
     backbone: Spec = Spec("lresnet")
     head: Spec | None = Spec("from")
     embedding: Spec = Spec("flat")
@@ -41,12 +47,20 @@ class ModelConfig:
         if not (isinstance(size, (tuple, list)) and len(size) == 2 and all(isinstance(n, int) and n > 0 for n in size)):
             raise OptionError(f"image_size is (height, width) in pixels, such as (112, 96), not {size!r}")
         object.__setattr__(self, "image_size", tuple(size))
+        _ = self.input_spec  # refuses what cannot be
         for name in ("backbone", "head", "embedding"):
             value = getattr(self, name)
             if value is None and name != "head":
                 raise OptionError(f"a model needs a {name}; only the head may be None")
             if value is not None:
                 object.__setattr__(self, name, Spec.of(value))
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """The pictures that the model takes."""
+        return InputSpec(
+            size=self.image_size, template=self.template, colour=self.colour, mean=self.mean, scale=self.scale
+        )
 
     def override(self, **changes: Any) -> ModelConfig:
         """A changed copy.
@@ -62,7 +76,8 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        plain: dict[str, Any] = {"image_size": list(self.image_size)}
+        plain = self.input_spec.to_dict()
+        plain = {"image_size": plain.pop("size"), **plain}
         for name in ("backbone", "head", "embedding"):
             spec = getattr(self, name)
             plain[name] = None if spec is None else spec.to_dict()

@@ -19,7 +19,6 @@ from .inference import InferenceModel
 from .published import Published, read_published
 
 TRAINING = "training."  # the trainer's own tensors in a checkpoint: the same file is a model to everybody else
-INPUT = {"colour": "RGB", "mean": 127.5, "scale": 127.5, "template": "ArcFace 112x112, or its columns 8 to 104"}
 
 
 class LoadReport(NamedTuple):
@@ -66,7 +65,7 @@ def model_metadata(model: FaceModel) -> dict[str, str]:
         "occmask": __version__,
         "config": json.dumps(model.config.to_dict()),
         "plugins": json.dumps(plugins),
-        "input": json.dumps({"size": list(model.config.image_size), **INPUT}),
+        "input": json.dumps(model.config.input_spec.to_dict()),
     }
 
 

@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
 from ..data.faces import FaceSet
-from ..data.occlude import Occlusions, Placement
-from ..data.occluders import TRAIN_OCCLUDERS
 from ..data.stream import FaceStream, collate
 from ..errors import CheckpointError, OptionError, TrainingError
 from ..margins.loss import MarginLoss
 from ..models.face import FaceModel
+from ..occluders.occlude import Occlusions, Placement
+from ..occluders.occluder import TRAIN_OCCLUDERS
 from ..shapes import FaceBatch
 from ..spec import Spec
 from .checkpoint import resume_checkpoint, save_checkpoint

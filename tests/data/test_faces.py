@@ -72,10 +72,10 @@ def test_gallery_and_probes_share_the_people_and_no_picture(data: st.DataObject,
     labels = data.draw(st.permutations([p for p, count in enumerate(counts) for _ in range(count)]))
     split = split_gallery_probes(faces(list(labels)), gallery=gallery)
     assert len(split.gallery) + len(split.probes) == len(labels)
-    assert not {*split.gallery.sources} & {*split.probes.sources}
+    assert not {*split.gallery.names} & {*split.probes.names}
     for person in range(len(counts)):
         of_person = [f"picture {i}" for i, label in enumerate(labels) if label == person]
-        enrolled = [s for s, label in zip(split.gallery.sources, split.gallery.labels, strict=True) if label == person]
+        enrolled = [s for s, label in zip(split.gallery.names, split.gallery.labels, strict=True) if label == person]
         assert enrolled == of_person[:gallery]
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 
 from occmask.data import DATASETS
 from occmask.data.faces import FaceSet
-from occmask.data.folder import load_folder
 from occmask.data.orl import load_orl
+from occmask.data.readers import load_folder
 from occmask.data.stream import FaceStream
 from occmask.errors import DataError, OptionError, ShapeError
 
@@ -35,7 +35,7 @@ def test_a_folder_is_read_in_the_order_of_names(people: Path) -> None:
     faces = load_folder(people)
     assert faces.people == ("anna", "b\u00f6rje", "\u5f20\u4f1f")
     assert faces.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert [Path(s).name for s in faces.sources] == ["0.png", "1.png", "2.png"] * 3
+    assert [Path(s).name for s in faces.names] == ["0.png", "1.png", "2.png"] * 3
     assert faces.skipped == ()
     assert faces.grey
     stored = np.asarray(Image.open(people / "anna" / "2.png"))
@@ -80,7 +80,7 @@ def test_refusing_names_every_bad_file_in_one_line(people: Path) -> None:
         load_folder(people)
     message = str(caught.value)
     assert "\n" not in message
-    assert "9 of 18 files" in message
+    assert "9 of 18 entries" in message
     assert "unreadable='skip'" in message
     for name, reason in bad.items():
         assert f"{name}: {reason}" in message
@@ -90,7 +90,7 @@ def test_skipping_keeps_the_good_and_lists_the_bad(people: Path) -> None:
     clean = load_folder(people)
     bad = spoil(people)
     faces = load_folder(people, unreadable="skip")
-    assert faces.sources == clean.sources
+    assert faces.names == clean.names
     assert faces.labels.tolist() == clean.labels.tolist()
     assert {Path(s.source).name: s.reason for s in faces.skipped}.keys() == bad.keys()
     for source, reason in faces.skipped:
@@ -168,10 +168,10 @@ def test_orl_is_400_pictures_in_order_with_repeated_edges(orl: FaceSet) -> None:
     assert len(orl) == 400
     assert orl.labels.tolist() == [p for p in range(40) for _ in range(10)]
     assert orl.people == tuple(f"s{p}" for p in range(1, 41))
-    assert [Path(s).stem for s in orl.sources[10:20]] == [str(n) for n in range(1, 11)]
+    assert [Path(s).stem for s in orl.names[10:20]] == [str(n) for n in range(1, 11)]
     assert orl.grey
     for index in (0, 137, 399):
-        stored = np.asarray(Image.open(orl.sources[index]))
+        stored = np.asarray(Image.open(orl.pictures.root / orl.names[index]))  # type: ignore[attr-defined]
         image = orl.image(index)
         assert (image[:, 2:94] == stored[..., None]).all()
         assert (image[:, :2] == stored[:, :1, None]).all()
@@ -179,7 +179,7 @@ def test_orl_is_400_pictures_in_order_with_repeated_edges(orl: FaceSet) -> None:
 
 
 def test_orl_is_built_by_name(orl: FaceSet) -> None:
-    assert DATASETS.build("orl").sources == orl.sources
+    assert DATASETS.build("orl").names == orl.names
 
 
 def test_orl_comes_in_other_sizes() -> None:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from occmask.data.faces import FaceSet
-from occmask.data.occlude import AreaPlacement, Occlusions, bounding_box
 from occmask.data.stream import FaceStream, collate
 from occmask.errors import DataError, OptionError
+from occmask.occluders.occlude import AreaPlacement, Occlusions, bounding_box
 from occmask.shapes import FaceBatch
 
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 import occmask
-from occmask.data.conditions import CONDITIONS
 from occmask.demo import DemoSettings, run_demo
 from occmask.demo.settings import ALL_RECIPES, CONTROLS, demo_recipe
+from occmask.occluders.conditions import CONDITIONS
 from occmask.report.figures import ORANGE
 
 

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import occmask
-from occmask.data.conditions import CONDITIONS
 from occmask.data.faces import FaceSet
 from occmask.data.split import split_gallery_probes
 from occmask.evaluation.occlusion import box_iou
 from occmask.measure import answers, embedder, probes_by_condition, score_fixed_box, score_known_people
+from occmask.occluders.conditions import CONDITIONS
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from numpy.random import Generator
 
+from ..images.pixels import Pixels
 from ..spec import Spec
-from .images import Pixels
 from .textures import TEST_TEXTURES, TRAIN_TEXTURES
 
 

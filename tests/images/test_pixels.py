@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from occmask.data.images import fit, is_grey, luminance, read_picture, to_tensor
 from occmask.errors import DataError, ShapeError
+from occmask.images.pixels import fit, is_grey, luminance, to_tensor
+from occmask.images.reading import read_picture
 
 
 def noise(height: int, width: int, *, seed: int = 0) -> np.ndarray:

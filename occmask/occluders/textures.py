@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from ..errors import UnknownNameError
-from .images import Pixels
+from ..images.pixels import Pixels
 
 Field = NDArray[np.float32]  # (n, n), any range
 Texture = Callable[[Generator, int], Pixels]  # (rng, n) -> uint8 (n, n, 3)

@@ -9,7 +9,7 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 
-from .images import Pixels
+from ..images.pixels import Pixels
 
 Points: TypeAlias = NDArray[np.float64]  # (n, 2) x, y in the drawing's own units; y points down
 Colour: TypeAlias = tuple[int, int, int]

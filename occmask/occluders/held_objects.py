@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from .images import Pixels
-from .occluders import Worn
+from ..images.pixels import Pixels
+from .occluder import Worn
 from .sketch import Colour, Sketch, any_colour, band, blend, box, capsule, curve, ellipse, lit, shade
 
 _SKIN: tuple[Colour, ...] = (

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from occmask.data import OCCLUDERS
-from occmask.data.conditions import CONDITIONS, cover_probes
-from occmask.data.images import is_grey, luminance
-from occmask.data.occlude import (
+from occmask.errors import OptionError, ShapeError, UnknownNameError
+from occmask.images.pixels import is_grey, luminance
+from occmask.occluders import OCCLUDERS
+from occmask.occluders.conditions import CONDITIONS, cover_probes
+from occmask.occluders.occlude import (
     AreaPlacement,
     Covered,
     Occlusions,
@@ -23,8 +24,7 @@ from occmask.data.occlude import (
     mirror,
     paste,
 )
-from occmask.data.occluders import TRAIN_OCCLUDERS
-from occmask.errors import OptionError, ShapeError, UnknownNameError
+from occmask.occluders.occluder import TRAIN_OCCLUDERS
 from occmask.spec import Spec
 
 SEEDS = st.integers(0, 2**32 - 1)

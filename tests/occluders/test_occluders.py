@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from occmask.data import OCCLUDERS
-from occmask.data.occluders import TEST_OCCLUDERS, TRAIN_OCCLUDERS, Occluder
-from occmask.data.sketch import Sketch, box, ellipse
-from occmask.data.textures import TEST_TEXTURES, TEXTURES, TRAIN_TEXTURES, bank, cut
 from occmask.errors import DataError, OptionError, UnknownNameError
+from occmask.occluders import OCCLUDERS
+from occmask.occluders.occluder import TEST_OCCLUDERS, TRAIN_OCCLUDERS, Occluder
+from occmask.occluders.sketch import Sketch, box, ellipse
+from occmask.occluders.textures import TEST_TEXTURES, TEXTURES, TRAIN_TEXTURES, bank, cut
 from occmask.spec import Spec
 
 DRAWN = sorted(name for name in OCCLUDERS if name != "pictures")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from .images import Pixels
-from .occluders import Worn
+from ..images.pixels import Pixels
+from .occluder import Worn
 from .sketch import Colour, Points, Sketch, any_colour, band, blend, box, curve, ellipse, lit, shade
 
 _METALS: tuple[Colour, ...] = ((196, 164, 92), (176, 178, 184), (90, 90, 96), (38, 38, 42))

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.random import Generator
 
 from ..errors import OptionError, UnknownNameError
-from .images import Pixels
-from .occluders import Worn
+from ..images.pixels import Pixels
+from .occluder import Worn
 from .textures import TEXTURES, TRAIN_TEXTURES, cut
 
 

@@ -9,9 +9,10 @@ from numpy.random import Generator
 from PIL import Image
 
 from ..errors import DataError
-from .faces import Skipped, check_unreadable, folder, read_all
-from .images import Pixels, read_picture, shown
-from .occluders import Worn
+from ..images.pixels import Pixels
+from ..images.reading import read_picture, shown
+from ..images.skipping import Skipped, check_unreadable, folder, read_all
+from .occluder import Worn
 
 MAX_SIDE = 512  # kept no larger than this: an occluder is a few hundred pixels at most
 

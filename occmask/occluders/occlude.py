@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import OptionError, ShapeError
+from ..images.pixels import Pixels, luminance
 from ..spec import Spec
 from . import OCCLUDERS
-from .images import Pixels, luminance
-from .occluders import TRAIN_OCCLUDERS, Occluder, RectangularOccluder
+from .occluder import TRAIN_OCCLUDERS, Occluder, RectangularOccluder
 
 FROM_SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 4.5, 5.0)
 OPAQUE = 128  # a pixel counts as covered when at least half of it is hidden

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.random import Generator
 
-from .images import Pixels
-from .occluders import Worn
+from ..images.pixels import Pixels
+from .occluder import Worn
 from .sketch import Colour, Sketch, any_colour, band, blend, box, curve, lit, shade
 from .textures import cut
 

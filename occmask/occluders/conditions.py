@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError, ShapeError, UnknownNameError
+from ..images.pixels import Pixels
 from ..spec import Spec
-from .images import Pixels
 from .occlude import AreaPlacement, Occlusions, WornPlacement, clean
 from .textures import TEST_TEXTURES
 

@@ -1,0 +1,1 @@
+"""Images: from a picture, a file or its bytes, to the aligned pixels that a model takes."""
