@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from ..errors import OptionError
-from ..images.pixels import fit
-from ..images.reading import read_picture
+from ..images.pixels import crop, fit
+from ..images.reading import read_picture, shown
 from ..measure import answers
 from ..models import load_model
 from ..report.figures import FacePicture, draw_face
@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("face", type=Path, help="an aligned face")
     parser.add_argument("--weights", type=Path, required=True, help="a model with an occlusion head")
     parser.add_argument("-o", "--out", type=Path, required=True, help="the picture to write, such as out.png")
+    parser.add_argument("--resize", action="store_true", help="accept an aligned face of another size, and resize it")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -29,12 +30,14 @@ def run(arguments: argparse.Namespace) -> None:
         raise OptionError(
             f"{arguments.weights} holds a model without an occlusion head; explain needs one, such as FROM"
         )
-    image = fit(read_picture(arguments.face), model.config.image_size)
+    picture = read_picture(arguments.face)
+    size = model.config.image_size
+    image = fit(picture, size) if arguments.resize else crop(picture, size, shown(arguments.face))
     answer = answers(model, image[None])
     cells, box, covered = answer.cells[0].numpy(), answer.box[0].numpy(), answer.covered[0].item()
-    picture = draw_face(FacePicture(image=image, cells=cells, box=box), scale=4)
+    drawn = draw_face(FacePicture(image=image, cells=cells, box=box), scale=4)
     try:
-        picture.save(out)
+        drawn.save(out)
     except (ValueError, OSError) as e:
         raise OptionError(f"cannot write a picture to {out} ({e}); use a name that ends in .png") from e
     if arguments.json:

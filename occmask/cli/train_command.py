@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--start", help="weights of the baseline: its trunk, embedding and classifier are continued")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
+    parser.add_argument("--resize", action="store_true", help="accept aligned faces of another size, and resize them")
     parser.add_argument("--unreadable", default="refuse", choices=["refuse", "skip"], help="(default: %(default)s)")
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(default: %(default)s)"
@@ -49,7 +50,13 @@ def run(arguments: argparse.Namespace) -> None:
     torch.manual_seed(recipe.seed)
     changes = read_changes(arguments.changes)
     model = build(arguments.model, **(changes if recipe.has_head else {**changes, "head": None}))
-    faces = load_folder(arguments.faces, image_size=model.config.image_size, unreadable=arguments.unreadable)
+    faces = load_folder(
+        arguments.faces,
+        image_size=model.config.image_size,
+        template=model.config.template,
+        resize=arguments.resize,
+        unreadable=arguments.unreadable,
+    )
     for skipped in faces.skipped:
         print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)
     loss = build_loss(Spec(arguments.margin), embedding_dim=model.embedding.width, num_classes=max(2, faces.num_people))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import DataError, OptionError
+from ..images.input_spec import InputSpec
 from ..images.pixels import Pixels, to_tensor
 from ..occluders.occlude import Occlusions, clean, mirror
 from ..shapes import FaceBatch, OcclusionTruth
@@ -28,7 +29,7 @@ class FaceStream(Dataset[FaceBatch]):
 
     `occlusion` covers faces (None: all clean).  `flip` mirrors half of the samples.  `jitter` varies the
     face's contrast by up to that share and its brightness by half of it; `shift` moves it by up to that
-    many pixels, repeating its edge.  Raises `OptionError` for a value out of range, `DataError` for an
+    many pixels, repeating its edge.  `spec` is the model's (None: RGB in [-1, 1]).  Raises `OptionError` for a value out of range, `DataError` for an
     empty set, and, on reading, for a file that can no longer be read.
     """
 
@@ -42,6 +43,7 @@ class FaceStream(Dataset[FaceBatch]):
         flip: bool = True,
         jitter: float = 0.0,
         shift: int = 0,
+        spec: InputSpec | None = None,
     ):
         if not 0 <= seed < 2**32:
             raise OptionError(f"seed is a whole number in 0 .. 2**32 - 1, not {seed!r}")
@@ -54,6 +56,7 @@ class FaceStream(Dataset[FaceBatch]):
             raise DataError("an empty set of faces cannot be trained on")
         self.faces, self.seed, self.length = faces, seed, length
         self.occlusion, self.flip, self.jitter, self.shift = occlusion, flip, jitter, shift
+        self.spec = spec
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
@@ -71,7 +74,7 @@ class FaceStream(Dataset[FaceBatch]):
         if self.flip and rng.random() < 0.5:
             face = mirror(face)
         return FaceBatch(
-            image=to_tensor(face.image[None])[0],
+            image=to_tensor(face.image[None], self.spec)[0],
             label=torch.tensor(int(self.faces.labels[sample])),
             truth=OcclusionTruth(torch.from_numpy(face.box), torch.from_numpy(face.covered)),
         )

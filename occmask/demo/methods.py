@@ -34,7 +34,7 @@ def train_methods(
     for name in recipes:
         recipe = demo_recipe(name, num_faces=len(faces), seed=seed, steps=steps)
         torch.manual_seed(seed)
-        model = build(MODEL) if recipe.has_head else build(MODEL, head=None)
+        model = build(MODEL, template=faces.template, **({} if recipe.has_head else {"head": None}))
         loss = build_loss(MARGIN, embedding_dim=model.embedding.width, num_classes=faces.num_people)
         if recipe.starts_from is not None:
             start = methods[recipe.starts_from]

@@ -49,7 +49,7 @@ def answers(model: FaceModel, images: NDArray[np.uint8], *, batch_size: int = 10
     found = []
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
-            batch = to_tensor(images[start : start + batch_size])
+            batch = to_tensor(images[start : start + batch_size], model.config.input_spec)
             found.append(model.occlusion_answer(model(batch, occlusion=True)))
     return OcclusionAnswer(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
@@ -58,10 +58,11 @@ def score_known_people(
     model: FaceModel, gallery: FaceSet, probes: FaceSet, conditions: Mapping[str, Probes], *, far: float
 ) -> Scores:
     """Known people, unseen pictures: identify each probe, and verify all pairs of gallery pictures and probes."""
-    known = embed(embedder(model), to_tensor(gallery.images()))
+    spec = model.config.input_spec
+    known = embed(embedder(model), to_tensor(gallery.images(), spec))
     scores = Scores({}, {}, {}, {})
     for name, condition in conditions.items():
-        unseen = embed(embedder(model), to_tensor(condition.images))
+        unseen = embed(embedder(model), to_tensor(condition.images, spec))
         named = Identification()(known, gallery.labels, unseen, probes.labels)
         verified = Verification(fars=(far,))(known, gallery.labels, unseen, probes.labels)
         scores.identification[name] = {"rank1": named.rank1}
@@ -77,11 +78,12 @@ def score_unseen_people(
     model: FaceModel, faces: FaceSet, conditions: Mapping[str, Probes], *, far: float
 ) -> dict[str, dict[str, Estimate]]:
     """Subject-disjoint verification: all pairs of a clean and a covered picture, except of one photograph."""
-    clean = embed(embedder(model), to_tensor(faces.images()))
+    spec = model.config.input_spec
+    clean = embed(embedder(model), to_tensor(faces.images(), spec))
     same_photograph = np.eye(len(faces), dtype=bool)
     scores = {}
     for name, condition in conditions.items():
-        covered = embed(embedder(model), to_tensor(condition.images))
+        covered = embed(embedder(model), to_tensor(condition.images, spec))
         found = Verification(fars=(far,))(clean, faces.labels, covered, faces.labels, excluded=same_photograph)
         scores[name] = {"auc": found.auc, "tar": found.tar[far]}
     return scores

@@ -86,6 +86,7 @@ def train(
         flip=recipe.flip,
         jitter=recipe.jitter,
         shift=recipe.shift,
+        spec=model.config.input_spec,
     )
     batches = _batches(stream, recipe, first=done, workers=workers)
     bar = tqdm(total=total, initial=done, desc=recipe.name, unit="step", disable=not progress, dynamic_ncols=True)
@@ -148,6 +149,7 @@ class _Meter:
 
 
 def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -> None:
+    model.config.input_spec.check(size=faces.image_size, template=faces.template)
     if faces.num_people < 2:
         raise TrainingError(f"training needs faces of at least 2 people, and this set has {faces.num_people}")
     if faces.labels.max() >= faces.num_people:
