@@ -27,10 +27,10 @@ class FaceStream(Dataset[FaceBatch]):
     and after any resumption.  An item is a `FaceBatch` without the batch axis: image (3, H, W) in
     [-1, 1], label (), truth.box (4,), truth.covered (H, W).
 
-    `occlusion` covers faces (None: all clean).  `flip` mirrors half of the samples.  `jitter` varies the
-    face's contrast by up to that share and its brightness by half of it; `shift` moves it by up to that
-    many pixels, repeating its edge.  `spec` is the model's (None: RGB in [-1, 1]).  Raises `OptionError` for a value out of range, `DataError` for an
-    empty set, and, on reading, for a file that can no longer be read.
+    `occlusion` covers faces (None: all clean).  `flip` mirrors half of the samples.  `jitter` varies the face's
+    contrast by up to that share and its brightness by half of it; `shift` moves it by up to that many pixels,
+    repeating its edge.  `spec` is the model's (None: RGB in [-1, 1]).  Raises `OptionError` for a value out of range,
+    `DataError` for an empty set, and, on reading, for a file that can no longer be read.
     """
 
     def __init__(

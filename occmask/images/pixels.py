@@ -49,9 +49,8 @@ def crop(picture: Image.Image, image_size: tuple[int, int], name: str) -> Pixels
     height, width = image_size
     spare = picture.width - width
     if picture.height != height or spare < 0 or spare % 2:
-        wider = " or wider by an even number of columns" if height == width else ""
         raise DataError(
-            f"{name}: {picture.height}x{picture.width} (height x width), not {height}x{width}{wider}; align it "
+            f"{name}: {picture.height}x{picture.width} (height x width), not {height}x{width} or a wider crop of it; align it "
             "('occmask align'), or allow resizing (resize=True, --resize) if it is aligned and only of another size"
         )
     return fit(picture, image_size)
