@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "identification and verification under occlusion",
     "explain": "draw what the model believes is covered on one face",
     "align": "cut faces out of photographs, five points to their places",
+    "export": "write a model as a program: torch.export or ONNX",
     "demo": "train, measure and report on real faces in minutes",
     "doctor": "versions, devices, plug-ins and a self-check",
 }

@@ -11,11 +11,14 @@ from .config import MODELS, ModelConfig
 if TYPE_CHECKING:
     from .face import FaceModel
     from .inference import optimize
+    from .programs import ExportReport, export
     from .weights import LoadReport, load_model, load_weights, save_weights
 
 _LAZY = {  # these import torch; listing and configuring must not
+    "ExportReport": "programs",
     "FaceModel": "face",
     "LoadReport": "weights",
+    "export": "programs",
     "load_model": "weights",
     "load_weights": "weights",
     "optimize": "inference",
@@ -24,11 +27,13 @@ _LAZY = {  # these import torch; listing and configuring must not
 
 __all__ = [
     "MODELS",
+    "ExportReport",
     "FaceModel",
     "LoadReport",
     "ModelConfig",
     "build",
     "describe",
+    "export",
     "list_models",
     "load_model",
     "load_weights",
