@@ -47,7 +47,7 @@ _LAZY = {
     "PatternGrid": "patterns",
     "build": "models",
     "build_loss": "margins",
-    "describe": "models",
+    "describe": "catalogue",
     "export": "models",
     "list_models": "models",
     "load_model": "models",
@@ -102,6 +102,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .backbones import BACKBONES
+    from .catalogue import describe
     from .data import DATASETS
     from .embeddings import EMBEDDINGS
     from .evaluation import PROTOCOLS
@@ -113,7 +114,6 @@ if TYPE_CHECKING:
         LoadReport,
         ModelConfig,
         build,
-        describe,
         export,
         list_models,
         load_model,

@@ -16,7 +16,7 @@ FLOORS = {
     1: ("registry", "shapes", "patterns", "initialise", "images"),
     2: ("backbones", "heads", "embeddings", "margins", "occluders", "records"),
     3: ("models", "data", "evaluation"),
-    4: ("report", "measure", "testsets"),
+    4: ("report", "measure", "testsets", "catalogue"),
     5: ("training",),
     6: ("demo", "testing"),
     7: ("cli",),

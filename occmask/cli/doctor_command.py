@@ -13,10 +13,10 @@ import torch
 
 from occmask_kernels import backend_for
 
+from ..catalogue import KINDS
 from ..errors import OccmaskError
 from ..margins import build_loss
 from ..models import build
-from ..models.builder import KINDS
 from ..shapes import OcclusionTruth
 from ..version import __version__
 

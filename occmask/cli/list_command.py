@@ -6,8 +6,8 @@ import argparse
 import json
 from fnmatch import fnmatch
 
+from ..catalogue import KINDS
 from ..models import list_models
-from ..models.builder import KINDS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..models import build, describe
-from ..models.builder import KINDS
+from ..catalogue import KINDS, describe
+from ..models import build
 from .settings import read_changes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .builder import build, describe, list_models
+from .builder import build, list_models
 from .config import MODELS, ModelConfig
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ __all__ = [
     "LoadReport",
     "ModelConfig",
     "build",
-    "describe",
     "export",
     "list_models",
     "load_model",

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Mapping
 from fnmatch import fnmatch
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..errors import OptionError, did_you_mean
-from ..margins import MARGINS
-from ..registry import Registry
-from .config import COMPONENTS, MODELS, ModelConfig
+from ..errors import OptionError
+from .config import MODELS, ModelConfig
 
 if TYPE_CHECKING:
     from .face import FaceModel
-
-KINDS: dict[str, Registry[Any]] = {"model": MODELS, **COMPONENTS, "margin": MARGINS}
-
-
-class Description(NamedTuple):
-    """What one registered component is and takes; `str()` of it is for people."""
-
-    kind: str
-    name: str
-    summary: str
-    options: Mapping[str, Any]  # name -> default
-
-    def __str__(self) -> str:
-        lines = [f"{self.kind} {self.name!r}: {self.summary}"]
-        width = max((len(option) for option in self.options), default=0)
-        lines += [f"  {option:<{width}}  {_show(default)}" for option, default in self.options.items()]
-        return "\n".join(lines)
-
-
-def _show(default: Any) -> str:
-    return "(required)" if default is inspect.Parameter.empty else repr(default)
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -50,22 +25,6 @@ def list_models(pattern: str = "*") -> list[str]:
 def _natural(name: str) -> list[tuple[int, str]]:
     """r18 before r100."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name) if part]
-
-
-def describe(kind: str, name: str) -> Description:
-    """What a component does and which options it takes: `describe("head", "from")`, `describe("model", "from_r50")`.
-
-    Kinds: model, backbone, head, embedding, mask_decoder, pattern_predictor, margin.
-    """
-    if kind not in KINDS:
-        raise OptionError(
-            f"no kind of component is called {kind!r}.{did_you_mean(kind, KINDS)} Kinds: {', '.join(KINDS)}"
-        )
-    registry = KINDS[kind]
-    factory = registry[name]
-    summary = (inspect.getdoc(factory) or "(no description)").splitlines()[0]
-    options = MODELS[name]().to_dict() if kind == "model" else registry.options(name)
-    return Description(kind, name, summary, options)
 
 
 def build(model: str | ModelConfig, *, weights: str | PathLike[str] | None = None, **overrides: Any) -> FaceModel:

@@ -10,7 +10,7 @@ import pytest
 
 import occmask
 from occmask import ModelConfig, Spec
-from occmask.models.builder import KINDS
+from occmask.catalogue import KINDS
 
 
 @pytest.mark.parametrize("name", occmask.list_models())

@@ -1,0 +1,59 @@
+"""The catalogue: every kind of component, and what each component is and takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from .data import DATASETS
+from .errors import OptionError, did_you_mean
+from .evaluation import PROTOCOLS
+from .margins import MARGINS
+from .models.config import COMPONENTS, MODELS
+from .occluders import OCCLUDERS
+from .registry import Registry
+
+KINDS: dict[str, Registry[Any]] = {
+    "model": MODELS,
+    **COMPONENTS,
+    "margin": MARGINS,
+    "occluder": OCCLUDERS,
+    "dataset": DATASETS,
+    "protocol": PROTOCOLS,
+}
+
+
+class Description(NamedTuple):
+    """What one registered component is and takes; `str()` of it is for people."""
+
+    kind: str
+    name: str
+    summary: str
+    options: Mapping[str, Any]  # name -> default
+
+    def __str__(self) -> str:
+        lines = [f"{self.kind} {self.name!r}: {self.summary}"]
+        width = max((len(option) for option in self.options), default=0)
+        lines += [f"  {option:<{width}}  {_show(default)}" for option, default in self.options.items()]
+        return "\n".join(lines)
+
+
+def _show(default: Any) -> str:
+    return "(required)" if default is inspect.Parameter.empty else repr(default)
+
+
+def describe(kind: str, name: str) -> Description:
+    """What a component does and which options it takes: `describe("head", "from")`, `describe("model", "from_r50")`.
+
+    Kinds: model, backbone, head, embedding, mask_decoder, pattern_predictor, margin, occluder, dataset, protocol.
+    """
+    if kind not in KINDS:
+        raise OptionError(
+            f"no kind of component is called {kind!r}.{did_you_mean(kind, KINDS)} Kinds: {', '.join(KINDS)}"
+        )
+    registry = KINDS[kind]
+    factory = registry[name]
+    summary = (inspect.getdoc(factory) or "(no description)").splitlines()[0]
+    options = MODELS[name]().to_dict() if kind == "model" else registry.options(name)
+    return Description(kind, name, summary, options)
