@@ -10,12 +10,13 @@ from .config import MODELS, ModelConfig
 
 if TYPE_CHECKING:
     from .face import FaceModel
+    from .filling import LoadReport
     from .inference import optimize
-    from .weights import LoadReport, load_model, load_weights, save_weights
+    from .weights import load_model, load_weights, save_weights
 
 _LAZY = {  # these import torch; listing and configuring must not
     "FaceModel": "face",
-    "LoadReport": "weights",
+    "LoadReport": "filling",
     "load_model": "weights",
     "load_weights": "weights",
     "optimize": "inference",

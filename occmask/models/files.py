@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     except (SafetensorError, OSError, ValueError) as e:
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({e}); it may be truncated or of another format: "
-            "occmask reads its own .safetensors and the published FROM .pth.tar"
+            "occmask reads .safetensors and torch's .pth, .pt, .pth.tar and .ckpt"
         ) from e
 
 
@@ -60,16 +61,23 @@ def read_pickled(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A `torch.save`d dictionary, read with weights_only=True: tensors and plain data, no code."""
     _check_exists(path)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # on files of an old or a strange making, which load or do not
+            warnings.simplefilter("ignore")
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
         raise CheckpointError(
             f"{path} holds Python objects besides tensors and is not opened, since they could run code; "
             "save its state_dict alone with torch.save"
         ) from e
-    # torch reads a name that ends in .safetensors as that format
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, SafetensorError) as e:
+    # Damaged bytes make torch fail in as many ways as there are opcodes.
+    except Exception as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise CheckpointError(f"{path} is not a readable torch checkpoint ({reason}); it may be truncated") from e
+    if isinstance(loaded, torch.Tensor):
+        raise CheckpointError(
+            f"{path} holds one bare tensor {tuple(loaded.shape)}, such as a shard of PartialFC's class weights, and no "
+            "network"
+        )
     if not isinstance(loaded, dict):
         raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not a dictionary of tensors")
     return loaded

@@ -61,8 +61,10 @@ def norms(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", occmask.list_models())
 def test_every_preset_embeds_alike(name):
-    model = settle(occmask.build(name), faces(4))
-    require_same_embeddings(model, occmask.optimize(model), faces(2))
+    model = occmask.build(name)
+    size = model.config.image_size
+    settle(model, faces(4, size))
+    require_same_embeddings(model, occmask.optimize(model), faces(2, size))
 
 
 @pytest.mark.parametrize("threshold", [None, 0.5])
