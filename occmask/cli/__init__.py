@@ -18,7 +18,7 @@ COMMANDS = {
     "show": "one model's or component's options and size",
     "train": "train a recipe on a folder of faces",
     "evaluate": "identification and verification under occlusion",
-    "import": "another project's weights (InsightFace, AdaFace, TFace, FROM) as an occmask file",
+    "import": "InsightFace's, AdaFace's, TFace's or FROM's weights",
     "explain": "draw what the model believes is covered on one face",
     "demo": "train, measure and report on real faces in minutes",
     "doctor": "versions, devices, plug-ins and a self-check",

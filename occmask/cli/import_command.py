@@ -1,4 +1,4 @@
-"""`occmask import`: another project's weights as an occmask file."""
+"""`occmask import`: another project's weights as an occmask file, after comparing what both compute."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
         assumed = "" if arguments.colour else f" (usual for {LAYOUTS[foreign.layout].title}; otherwise --colour RGB)"
         print(f"colours    BGR there{assumed}; turned round in the first convolution, so this model takes RGB")
     print(f"tensors    {len(foreign.theirs) - len(report.unused)} read, {len(report.unused)} not used")
-    for what, names in (("not used", report.unused), ("converted", report.converted), ("not in it", report.missing)):
+    converted = tuple(dict.fromkeys(name.rpartition(".")[0] for name in report.converted))  # modules
+    for what, names in (("not used", report.unused), ("converted", converted), ("not in it", report.missing)):
         if names:
             print(f"{what:<10} {_some(names)}")
     pattern = "" if parity.pattern is None else f", of a pattern's probability {parity.pattern:.1e}"

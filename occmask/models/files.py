@@ -6,6 +6,7 @@ import os
 import pickle
 import tempfile
 import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ..errors import CheckpointError
+
+_LARGEST_RATIO, _ALWAYS_FITS = 10, 1 << 26  # of a file's unpacked size to its own; bytes
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -60,6 +63,7 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
 def read_pickled(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A `torch.save`d dictionary, read with weights_only=True: tensors and plain data, no code."""
     _check_exists(path)
+    _check_unpacked_size(path)
     try:
         with warnings.catch_warnings():  # on files of an old or a strange making, which load or do not
             warnings.simplefilter("ignore")
@@ -81,6 +85,20 @@ def read_pickled(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not a dictionary of tensors")
     return loaded
+
+
+def _check_unpacked_size(path: str | os.PathLike[str]) -> None:
+    """torch stores tensors as they are, and weights hardly compress: a file that unpacks to far more means harm."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except Exception:  # no zip, or a damaged one: torch says so
+        return
+    size = os.path.getsize(path)
+    if unpacked > max(_LARGEST_RATIO * size, _ALWAYS_FITS):
+        raise CheckpointError(
+            f"{path} has {size:,} bytes and unpacks to {unpacked:,}, as no weights do; save them anew with torch.save"
+        )
 
 
 def is_safetensors(path: str | os.PathLike[str]) -> bool:

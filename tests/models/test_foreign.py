@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import random
+import zipfile
 
 import pytest
 import torch
@@ -371,6 +372,7 @@ def spoilt(state, name, value):
         ("conv1.weight", torch.zeros(64, 3, 3, 3, dtype=torch.int8), r"conv1\.weight holds torch\.int8"),
         ("conv1.weight", torch.full((64, 3, 3, 3), torch.nan), r"does not compute what .* differ by nan"),
         ("conv1.weight", torch.zeros(64, 3, 3, 3).to_sparse(), r"conv1\.weight is sparse"),
+        ("fc.weight", torch.zeros(1, 1).expand(1 << 40, 25088), r"fc\.weight has fewer values than its shape"),
         ("features.weight", None, r"\(features\.weight in the file\): missing"),
     ],
 )
@@ -493,6 +495,15 @@ def test_hostile_and_unreadable_files_are_one_line_errors(write, words, tmp_path
     with pytest.raises(occmask.CheckpointError, match=words) as e:
         import_checkpoint(path)
     assert "\n" not in str(e.value)
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_not_unpacked(tmp_path):
+    torch.save({"layer1.0.prelu.weight": torch.zeros(1 << 25)}, tmp_path / "plain.pth")
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(tmp_path / "packed.pth", "w", 8) as packed:
+        for entry in plain.infolist():
+            packed.writestr(entry.filename, plain.read(entry))
+    with pytest.raises(occmask.CheckpointError, match="unpacks to"):
+        import_checkpoint(tmp_path / "packed.pth")
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])

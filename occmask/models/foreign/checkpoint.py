@@ -55,9 +55,7 @@ def unwrap(checkpoint: Mapping[str, Any], path: object) -> Checkpoint:
     for name, tensor in found.items():
         bare = _without_wrappers(name)
         if bare in tensors:
-            raise CheckpointError(
-                f"{path} holds two networks, with {bare!r} in both; save one of them alone"
-            )
+            raise CheckpointError(f"{path} holds two networks, with {bare!r} in both; save one of them alone")
         tensors[bare] = tensor
     lightning = any(name.startswith("state_dict.model.") and name[17:] in tensors for name in found)
     return Checkpoint(tensors, lightning)
@@ -75,6 +73,8 @@ def _flatten(checkpoint: Mapping[str, Any], path: object) -> dict[str, Tensor]:
                 raise CheckpointError(
                     f"{path}: {name} is sparse, quantized or without values; save it as a plain tensor"
                 )
+            if value.untyped_storage().nbytes() < value.numel() * value.element_size():
+                raise CheckpointError(f"{path}: {name} has fewer values than its shape {tuple(value.shape)} says")
             found[name] = value
         elif isinstance(value, (Mapping, list, tuple)) and id(value) not in seen:
             if len(keys) > _DEEPEST:

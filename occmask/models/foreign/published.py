@@ -13,6 +13,7 @@ from torch import Tensor
 from ...errors import CheckpointError
 from ...spec import Spec
 
+_MOST_CELLS = 10  # published are up to 7; the predictor keeps a table of all patterns squared
 _EPS = 1e-5  # BatchNorm's, in the published network and in ours
 UNUSED = ("fpn.P4_2.", "fpn.P5_2.", "fpn.P6.", "fpn.P7_2.")  # computed there, read by nothing
 
@@ -54,10 +55,13 @@ def head_spec(theirs: Mapping[str, Tensor], decoder: str, path: object) -> Spec:
     logits = theirs.get("regress.3.running_mean")
     if logits is None:  # the strict comparison that follows names what is missing
         return Spec("from", mask_decoder=decoder)
-    for k in range(1, 97):  # the cells of a side, of a picture 96 wide
+    for k in range(1, _MOST_CELLS + 1):
         if (k * (k + 1) // 2) ** 2 + 1 == logits.numel():
             return Spec("from", mask_decoder=decoder, pattern_predictor=Spec("classification", k=k))
-    raise CheckpointError(f"{path}: regress.3 tells {logits.numel()} patterns apart, and no grid has that many")
+    raise CheckpointError(
+        f"{path}: regress.3 tells {logits.numel()} patterns apart, "
+        f"and no grid of up to {_MOST_CELLS} cells a side has that many"
+    )
 
 
 def merge_copies(ours: dict[str, Tensor]) -> tuple[str, ...]:

@@ -17,7 +17,8 @@ from .checkpoint import Checkpoint
 from .layouts import LAYOUTS, depth_of, recognise, recogniser_modules
 from .published import UNUSED, head_modules, head_spec, mask_decoder_of, merge_copies
 
-_EPS = 1e-5  # BatchNorm's, in all of these networks and in ours
+# BatchNorm's, in all of these networks and in ours.  InsightFace's first files come from 2e-5, which no name tells.
+_EPS = 1e-5
 _CHANNELS = 512  # of the top map of all of these networks
 _SIZES = {42: (112, 96), 49: (112, 112), 196: (224, 224)}  # positions of the top map -> the picture
 _DROPOUT = {"insightface": 0.0, "adaface": 0.4, "tface": 0.4, "from": 0.5}
