@@ -25,5 +25,10 @@ class Backbone(Protocol):
 BACKBONES: Registry[Backbone] = Registry(
     "backbone",
     "occmask.backbones",
-    {"lresnet": "occmask.backbones.lresnet:LResNet", "tiny": "occmask.backbones.tiny:Tiny"},
+    {
+        "lresnet": "occmask.backbones.lresnet:LResNet",
+        "tiny": "occmask.backbones.tiny:Tiny",
+        "iresnet": "occmask.backbones.iresnet:IResNet",
+        **{f"iresnet{depth}": f"occmask.backbones.iresnet:iresnet{depth}" for depth in (18, 34, 50, 100, 200)},
+    },
 )

@@ -18,6 +18,7 @@ COMMANDS = {
     "show": "one model's or component's options and size",
     "train": "train a recipe on a folder of faces",
     "evaluate": "identification and verification under occlusion",
+    "import": "InsightFace's, AdaFace's, TFace's or FROM's weights",
     "explain": "draw what the model believes is covered on one face",
     "align": "cut faces out of photographs, five points to their places",
     "export": "write a model as a program: torch.export or ONNX",

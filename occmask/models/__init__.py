@@ -10,14 +10,15 @@ from .config import MODELS, ModelConfig
 
 if TYPE_CHECKING:
     from .face import FaceModel
+    from .filling import LoadReport
     from .inference import optimize
     from .programs import ExportReport, export
-    from .weights import LoadReport, load_model, load_weights, save_weights
+    from .weights import load_model, load_weights, save_weights
 
 _LAZY = {  # these import torch; listing and configuring must not
     "ExportReport": "programs",
     "FaceModel": "face",
-    "LoadReport": "weights",
+    "LoadReport": "filling",
     "export": "programs",
     "load_model": "weights",
     "load_weights": "weights",

@@ -174,6 +174,11 @@ MODELS: Registry[ModelConfig] = Registry(
             "from_r50_vector",
             "from_r100",
             "from_tiny",
+            "iresnet18",
+            "iresnet34",
+            "iresnet50",
+            "iresnet100",
+            "iresnet200",
         )
     },
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import tempfile
+import warnings
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,8 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from ..errors import CheckpointError
+
+_LARGEST_RATIO, _ALWAYS_FITS = 10, 1 << 26  # of a file's unpacked size to its own; bytes
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -52,27 +56,49 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
     except (SafetensorError, OSError, ValueError) as e:
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({e}); it may be truncated or of another format: "
-            "occmask reads its own .safetensors and the published FROM .pth.tar"
+            "occmask reads .safetensors and torch's .pth, .pt, .pth.tar and .ckpt"
         ) from e
 
 
 def read_pickled(path: str | os.PathLike[str]) -> dict[str, Any]:
     """A `torch.save`d dictionary, read with weights_only=True: tensors and plain data, no code."""
     _check_exists(path)
+    _check_unpacked_size(path)
     try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # on files of an old or a strange making, which load or do not
+            warnings.simplefilter("ignore")
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
         raise CheckpointError(
             f"{path} holds Python objects besides tensors and is not opened, since they could run code; "
             "save its state_dict alone with torch.save"
         ) from e
-    # torch reads a name that ends in .safetensors as that format
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, SafetensorError) as e:
+    # Damaged bytes make torch fail in as many ways as there are opcodes.
+    except Exception as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise CheckpointError(f"{path} is not a readable torch checkpoint ({reason}); it may be truncated") from e
+    if isinstance(loaded, torch.Tensor):
+        raise CheckpointError(
+            f"{path} holds one bare tensor {tuple(loaded.shape)}, such as a shard of PartialFC's class weights, and no "
+            "network"
+        )
     if not isinstance(loaded, dict):
         raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not a dictionary of tensors")
     return loaded
+
+
+def _check_unpacked_size(path: str | os.PathLike[str]) -> None:
+    """torch stores tensors as they are, and weights hardly compress: a file that unpacks to far more means harm."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except Exception:  # no zip, or a damaged one: torch says so
+        return
+    size = os.path.getsize(path)
+    if unpacked > max(_LARGEST_RATIO * size, _ALWAYS_FITS):
+        raise CheckpointError(
+            f"{path} has {size:,} bytes and unpacks to {unpacked:,}, as no weights do; save them anew with torch.save"
+        )
 
 
 def is_safetensors(path: str | os.PathLike[str]) -> bool:

@@ -56,6 +56,36 @@ def baseline_r50() -> ModelConfig:
     return from_r50().override(head=None)
 
 
+def iresnet50() -> ModelConfig:
+    """InsightFace's recogniser of 112x112 crops, without a mask branch; `occmask import` fills it with real weights."""
+    return ModelConfig(
+        image_size=(112, 112),
+        backbone=Spec("iresnet", depth=50),
+        head=None,
+        embedding=Spec("flat", dim=512, dropout=0.0),
+    )
+
+
+def iresnet18() -> ModelConfig:
+    """InsightFace's recogniser with 18 layers."""
+    return iresnet50().override(backbone__depth=18)
+
+
+def iresnet34() -> ModelConfig:
+    """InsightFace's recogniser with 34 layers."""
+    return iresnet50().override(backbone__depth=34)
+
+
+def iresnet100() -> ModelConfig:
+    """InsightFace's recogniser with 100 layers."""
+    return iresnet50().override(backbone__depth=100)
+
+
+def iresnet200() -> ModelConfig:
+    """InsightFace's recogniser with 200 layers."""
+    return iresnet50().override(backbone__depth=200)
+
+
 def from_tiny() -> ModelConfig:
     """FROM at the size of the demo: trains in a minute on two CPU cores."""
     predictor = Spec("classification", k=5, logit_gain=2.5)  # a short run has no time to grow the gain itself

@@ -6,7 +6,8 @@ import pytest
 
 import occmask
 from benchmarks import model_cases
-from occmask.models.published import read_published
+from occmask.models.foreign.checkpoint import unwrap
+from occmask.models.foreign.reading import read_foreign
 
 
 @pytest.mark.parametrize("options", [{"head": None}, {"mask_decoder": "deep"}, {}], ids=str)
@@ -26,5 +27,5 @@ def test_the_optimized_form_is_compared_with_every_other():
 def test_the_published_contender_has_the_layers_of_the_model(model):
     theirs = model_cases.published_like(occmask.build(model))
     state = {f"module.{name}": value for name, value in theirs.state_dict().items()}
-    ours = read_published(state, "here").tensors
+    ours = read_foreign(unwrap(state, "here"), "here").tensors
     assert set(ours) == set(occmask.build(model).state_dict())

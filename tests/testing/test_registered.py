@@ -8,7 +8,7 @@ from occmask import BACKBONES, HEADS, MARGINS, MASK_DECODERS, PATTERN_PREDICTORS
 from occmask.testing import check_backbone, check_head, check_margin, check_mask_decoder, check_pattern_predictor
 
 
-@pytest.mark.parametrize("name", [name for name in BACKBONES if name != "lresnet"])
+@pytest.mark.parametrize("name", [name for name in BACKBONES if "resnet" not in name])
 def test_every_backbone_keeps_its_protocol(name: str) -> None:
     check_backbone(name)
 
@@ -16,6 +16,11 @@ def test_every_backbone_keeps_its_protocol(name: str) -> None:
 @pytest.mark.slow
 def test_lresnet_keeps_its_protocol() -> None:
     check_backbone(Spec("lresnet", depth=18))
+
+
+@pytest.mark.slow
+def test_iresnet_keeps_its_protocol() -> None:  # at every depth it is lresnet's code
+    check_backbone("iresnet18", image_sizes=((112, 112),))
 
 
 @pytest.mark.parametrize("name", HEADS)
