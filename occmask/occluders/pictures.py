@@ -42,12 +42,24 @@ class Pictures:
         height = max(1, round(width * picture.height / picture.width))
         return np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
 
+    def fill(self, rng: Generator, height: int, width: int) -> Pixels:
+        """A picture stretched over the rectangle, opaque."""
+        return _opaque(self._pictures[int(rng.integers(len(self._pictures)))].resize((width, height)))
+
+    def natural(self, rng: Generator) -> Pixels:
+        """A picture at its own size, opaque."""
+        return _opaque(self._pictures[int(rng.integers(len(self._pictures)))])
+
 
 _folder = folder  # the option has the function's name
 
 
 def _read(paths: list[Path], *, unreadable: str, where: str) -> tuple[dict[Path, Image.Image], tuple[Skipped, ...]]:
     return read_all(paths, _occluder_picture, unreadable=unreadable, where=where)
+
+
+def _opaque(picture: Image.Image) -> Pixels:
+    return np.array(picture.convert("RGB").convert("RGBA"))
 
 
 def _occluder_picture(path: Path) -> Image.Image:
