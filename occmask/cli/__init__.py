@@ -1,4 +1,4 @@
-"""The command line: `occmask list | show | train | evaluate | explain | demo | doctor`."""
+"""The command line: `occmask list | show | train | evaluate | explain | occlude | demo | doctor`."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a recipe on a folder of faces",
     "evaluate": "identification and verification under occlusion",
     "explain": "draw what the model believes is covered on one face",
+    "occlude": "make a covered copy of a face set, with boxes, visible maps and a manifest",
     "demo": "train, measure and report on real faces in minutes",
     "doctor": "versions, devices, plug-ins and a self-check",
 }

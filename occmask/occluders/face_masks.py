@@ -60,9 +60,8 @@ def _surgical(sketch: Sketch, rng: Generator, pen: float) -> None:
     nose, chin = rng.uniform(0.16, 0.3), rng.uniform(1.44, 1.54)
     wide, jaw = rng.uniform(0.96, 1.04), rng.uniform(0.78, 0.86)
     loop = _WHITE if sum(colour) > 200 else shade(colour, 1.5)
-    _straps(
-        sketch, [[(wide - 0.03, 0.5), (1.2, 0.3), (1.36, 0.24)], [(jaw, 1.16), (1.14, 0.8), (1.36, 0.5)]], loop, pen
-    )
+    above, below = [(wide - 0.03, 0.5), (1.2, 0.3), (1.36, 0.24)], [(jaw, 1.16), (1.14, 0.8), (1.36, 0.5)]
+    _straps(sketch, [above, below], loop, pen)
     top = [(0.0, nose), (0.24, nose + 0.06), (0.6, 0.38), (wide, 0.47)]
     bottom = [(0.0, chin), (0.4, chin - 0.05), (0.7, 1.3), (jaw, 1.16)]
     outline = _outline(rng, top=top, bottom=bottom)
@@ -136,9 +135,8 @@ def _folded(sketch: Sketch, rng: Generator, pen: float) -> None:
     colour = _RESPIRATOR[int(rng.integers(len(_RESPIRATOR)))]
     nose, chin, wide = rng.uniform(0.12, 0.24), rng.uniform(1.46, 1.56), rng.uniform(0.88, 0.96)
     loop = _WHITE if sum(colour) > 200 else (70, 70, 74)
-    _straps(
-        sketch, [[(wide, 0.62), (1.18, 0.36), (1.36, 0.28)], [(wide - 0.04, 1.0), (1.16, 0.78), (1.36, 0.5)]], loop, pen
-    )
+    above, below = [(wide, 0.62), (1.18, 0.36), (1.36, 0.28)], [(wide - 0.04, 1.0), (1.16, 0.78), (1.36, 0.5)]
+    _straps(sketch, [above, below], loop, pen)
     top = [(0.0, nose), (0.16, nose + 0.12), (0.5, 0.46), (wide, 0.58)]
     bottom = [(0.0, chin), (0.24, chin - 0.12), (0.56, 1.24), (wide - 0.04, 1.04)]
     outline = _outline(rng, top=top, bottom=bottom)
