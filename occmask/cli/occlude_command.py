@@ -108,7 +108,7 @@ def _remade(arguments: argparse.Namespace, how: Mapping[str, bool]) -> dict[str,
     """Everything but where to read and write is the manifest's."""
     given = ("options", "occluders", "pairs", "points", "seed", "image_size", "resize")
     for name in given:
-        if getattr(arguments, name):
+        if getattr(arguments, name) not in (None, False, []):
             flag = {"options": "set"}.get(name, name.replace("_", "-"))
             raise OptionError(f"--{flag} is taken from the manifest; leave it out with --from-manifest")
     manifest = read_manifest(arguments.from_manifest)

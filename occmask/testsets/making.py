@@ -55,8 +55,8 @@ def make_test_set(
     A picture's random numbers depend on the seed, the recipe's condition and the picture's name alone.  Raises
     `OptionError` for a seed or a folder that cannot be used, `DataError` naming a picture that cannot be read.
     """
-    spec = Spec.of(recipe)
-    built = TESTSETS.build(spec)
+    built = TESTSETS.build(recipe)
+    spec = _with_defaults(Spec.of(recipe))
     random_of(seed, built.condition, "")  # an unusable seed is known before anything is written
     if points is not None:
         check_points(points, faces.names)
@@ -178,6 +178,11 @@ def _line(job: Job, recipe: Recipe, source: str, image: Pixels, made: Made, own:
         crop=None if made.crop is None else list(made.crop),
         points=None if own is None or not job.covered else own.tolist(),
     )
+
+
+def _with_defaults(recipe: Spec) -> Spec:
+    """All options written out, so that a manifest does not depend on what a later version takes for granted."""
+    return Spec(recipe.name, **{**TESTSETS.options(recipe.name), **recipe.options})
 
 
 def _occluders(recipe: Recipe) -> dict[str, Any]:

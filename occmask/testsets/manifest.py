@@ -41,7 +41,7 @@ class PictureLine:
     covered: int  # pixels
     share: float  # of the picture that is covered
     sha256: str  # of the written pixels, RGB row by row
-    visible_sha256: str  # of the visible map as bytes 0 and 1, row by row
+    visible_sha256: str  # of the visible map as bytes 0 and 255, row by row
     crop: list[int] | None = None  # the box that was also written to crops/
     points: list[list[float]] | None = None  # the picture's own five points, where it has them
 
@@ -70,7 +70,9 @@ def versions() -> dict[str, str]:
 
 
 def pixels_sha256(pixels: Pixels | NDArray[np.bool_]) -> str:
-    """Of the array's bytes, row by row."""
+    """Of the array's bytes, row by row; True is 255, as a map's picture has it."""
+    if pixels.dtype == bool:
+        pixels = np.where(pixels, np.uint8(255), np.uint8(0))
     return hashlib.sha256(np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
