@@ -23,7 +23,7 @@ class Job(NamedTuple):
 
 
 class NamedPair(NamedTuple):
-    """Two written pictures, or, with a reason, a pair that was left out."""
+    """Two written pictures, and whether they show one person."""
 
     left: str
     right: str
