@@ -1,4 +1,4 @@
-"""The command line: `occmask list | show | train | evaluate | explain | demo | doctor`."""
+"""The command line: `occmask list | show | train | evaluate | explain | occlude | demo | doctor`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ COMMANDS = {
     "explain": "draw what the model believes is covered on one face",
     "align": "cut faces out of photographs, five points to their places",
     "export": "write a model as a program: torch.export or ONNX",
+    "occlude": "make a covered copy of a face set, with boxes, visible maps and a manifest",
     "demo": "train, measure and report on real faces in minutes",
     "doctor": "versions, devices, plug-ins and a self-check",
 }

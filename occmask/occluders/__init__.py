@@ -16,6 +16,7 @@ OCCLUDERS: Registry[Occluder] = Registry(
         "book": "occmask.occluders.held_objects:Book",
         "cup": "occmask.occluders.held_objects:Cup",
         "eyeglasses": "occmask.occluders.eyewear:Eyeglasses",
+        "face_mask": "occmask.occluders.face_masks:FaceMask",
         "hand": "occmask.occluders.held_objects:Hand",
         "mouth_mask": "occmask.occluders.face_covers:MouthMask",
         "phone": "occmask.occluders.held_objects:Phone",

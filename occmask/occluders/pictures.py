@@ -42,12 +42,26 @@ class Pictures:
         height = max(1, round(width * picture.height / picture.width))
         return np.array(picture.resize((width, height), Image.Resampling.BILINEAR))
 
+    def fill(self, rng: Generator, height: int, width: int) -> Pixels:
+        """A picture stretched over the rectangle, opaque."""
+        picture = _opaque(self._pictures[int(rng.integers(len(self._pictures)))])
+        return np.array(picture.resize((width, height), Image.Resampling.BICUBIC))
+
+    def natural(self, rng: Generator) -> Pixels:
+        """A picture at its own size, opaque."""
+        return np.array(_opaque(self._pictures[int(rng.integers(len(self._pictures)))]))
+
 
 _folder = folder  # the option has the function's name
 
 
 def _read(paths: list[Path], *, unreadable: str, where: str) -> tuple[dict[Path, Image.Image], tuple[Skipped, ...]]:
     return read_all(paths, _occluder_picture, unreadable=unreadable, where=where)
+
+
+def _opaque(picture: Image.Image) -> Image.Image:
+    """With the colours that its transparent parts have, too; before resizing, which would mix them by alpha."""
+    return picture.convert("RGB").convert("RGBA")
 
 
 def _occluder_picture(path: Path) -> Image.Image:

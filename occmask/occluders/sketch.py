@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -121,19 +122,29 @@ class Sketch:
         turn = np.array([[c, s], [-s, c]])
         self._polygons = [(points @ turn, colour) for points, colour in self._polygons]
 
+    def bend(self, warp: Callable[[Points], Points]) -> None:
+        """Move every corner to where `warp` says, (n, 2) -> (n, 2)."""
+        self._polygons = [(warp(points), colour) for points, colour in self._polygons]
+
     def render(self, width: int) -> Pixels:
         """RGBA pixels (h, width, 4), as wide as the sketch's widest extent; alpha is the share of a pixel covered."""
         everything = np.concatenate([points for points, _ in self._polygons])
         low, high = everything.min(0), everything.max(0)
         scale = width / (high[0] - low[0])
         height = max(1, round((high[1] - low[1]) * scale))
-        fine = (width * SUPERSAMPLING, height * SUPERSAMPLING)
-        picture = Image.new("RGBA", fine)
+        return self._painted(height, width, low, np.array([scale, height / (high[1] - low[1])]))
+
+    def paint(self, height: int, width: int) -> Pixels:
+        """RGBA pixels (height, width, 4) of a sketch whose unit is a pixel, cut off at the frame's edges."""
+        return self._painted(height, width, np.zeros(2), np.ones(2))
+
+    def _painted(self, height: int, width: int, origin: Points, scale: Points) -> Pixels:
+        picture = Image.new("RGBA", (width * SUPERSAMPLING, height * SUPERSAMPLING))
         draw = ImageDraw.Draw(picture)
-        stretch = SUPERSAMPLING * np.array([scale, height / (high[1] - low[1])])
         for points, colour in self._polygons:
             # a pixel's centre lies half a pixel in, and Pillow paints the pixels an edge touches
-            draw.polygon(((points - low) * stretch - 0.5).ravel().tolist(), fill=(*colour, 255))
+            corners = (points - origin) * (SUPERSAMPLING * scale) - 0.5
+            draw.polygon(corners.ravel().tolist(), fill=(*colour, 255))
         return np.array(picture.reduce(SUPERSAMPLING))
 
 
