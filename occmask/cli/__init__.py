@@ -1,4 +1,4 @@
-"""The command line: `occmask list | show | train | evaluate | explain | demo | doctor`."""
+"""The command line: `occmask list | show | train | evaluate | compare | explain | demo | doctor`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ COMMANDS = {
     "show": "one model's or component's options and size",
     "train": "train a recipe on a folder of faces",
     "evaluate": "identification and verification under occlusion",
+    "compare": "what two results of one protocol differ by, with paired intervals",
     "explain": "draw what the model believes is covered on one face",
     "demo": "train, measure and report on real faces in minutes",
     "doctor": "versions, devices, plug-ins and a self-check",

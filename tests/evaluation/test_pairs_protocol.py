@@ -203,6 +203,7 @@ def test_the_notes_say_what_decides_the_published_tar_and_how_the_folds_spread(d
     published = PairVerification(published=True, resamples=2)(flat, data)
     assert any("single highest of 300 impostor scores, so one impostor score decides" in n for n in published.notes)
     assert "published_tar@1e-4" not in result.figures["plain"]
+    assert set(published.figures["plain"]) - set(published.draws["plain"]) == {"published_tar@1e-4"}
     spread = fold_accuracy(scores(data, flip=False), data.same).accuracy
     assert any(f"accuracy {100 * spread.mean():.2f} +- {100 * spread.std():.2f} %" in note for note in result.notes)
     assert any("30 of 30 people appear in more than one fold" in note for note in result.notes)
