@@ -28,6 +28,7 @@ from .people import joint_labels, some_names
 from .result import Comparison, Result, Trials
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
+_MOST_PAIRS = 20_000_000  # whose scores, sorted and resampled, still fit a laptop
 
 
 class PartialFaces:
@@ -36,7 +37,7 @@ class PartialFaces:
     `bins`: the upper edges, ascending, the last 1; a probe is in the first bin whose edge its share does not exceed.
     `fars`: where the TAR is measured; None takes in each bin those of 1e-1 to 1e-6 that its impostor pairs resolve.
     Rank-1: the whole gallery is searched, a person scores as their best picture, ties count against the probe.
-    Verification: all pairs of a probe of the bin and a gallery picture, held at once, about 100 bytes a pair.
+    Verification: all pairs of a probe of the bin and a gallery picture, held at once, about 120 bytes a pair.
     Intervals resample people.  `flip` fuses every embedding with that of the mirrored picture.
     """
 
@@ -63,9 +64,14 @@ class PartialFaces:
         """Embed probes and gallery, each picture once, and measure.
 
         Raises `ShapeError` for shares that are not one a probe, and `ProtocolError` for a share outside (0, 1], a probe
-        whose person is not in the gallery, fewer than two people, or an unresolvable FAR of `fars`.
+        whose person is not in the gallery, fewer than two people, more than 20 million pairs, or an unresolvable FAR.
         """
         visible = check_visible(data.visible, len(data.probes))
+        if len(data.probes) * len(data.gallery) > _MOST_PAIRS:
+            raise ProtocolError(
+                f"{len(data.probes)} probes x {len(data.gallery)} pictures of the gallery are more than {_MOST_PAIRS:,} "
+                "pairs; give fewer probes, or one gallery picture a person"
+            )
         people, (probe_person, gallery_person) = joint_labels(data.probes, data.gallery)
         unknown = np.setdiff1d(probe_person, gallery_person)
         if len(unknown):

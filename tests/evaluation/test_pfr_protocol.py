@@ -158,6 +158,12 @@ def test_what_cannot_be_measured_is_refused(data):
         measure(flat, PartialAndWhole(alone, data.gallery, np.ones(len(alone))))
 
 
+def test_more_pairs_than_memory_holds_are_refused(data, monkeypatch):
+    monkeypatch.setattr("occmask.evaluation.pfr._MOST_PAIRS", 80 * 24 - 1)
+    with pytest.raises(ProtocolError, match=r"80 probes x 24 pictures of the gallery are more than 1,919 pairs"):
+        PartialFaces()(flat, data)
+
+
 def test_wrong_options_are_refused():
     for bins in ((), (0.5,), (0.5, 0.5, 1), (0, 1), (0.7, 0.2, 1)):
         with pytest.raises(OptionError, match="bins are upper edges"):
