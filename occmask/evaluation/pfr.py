@@ -69,8 +69,8 @@ class PartialFaces:
         visible = check_visible(data.visible, len(data.probes))
         if len(data.probes) * len(data.gallery) > _MOST_PAIRS:
             raise ProtocolError(
-                f"{len(data.probes)} probes x {len(data.gallery)} pictures of the gallery are more than {_MOST_PAIRS:,} "
-                "pairs; give fewer probes, or one gallery picture a person"
+                f"{len(data.probes)} probes x {len(data.gallery)} pictures of the gallery are more than "
+                f"{_MOST_PAIRS:,} pairs; give fewer probes, or one gallery picture a person"
             )
         people, (probe_person, gallery_person) = joint_labels(data.probes, data.gallery)
         unknown = np.setdiff1d(probe_person, gallery_person)
