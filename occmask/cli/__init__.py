@@ -1,4 +1,4 @@
-"""The command line: `occmask list | show | train | evaluate | explain | occlude | demo | doctor`."""
+"""The command line: `occmask --help` lists the commands."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a recipe on a folder of faces",
     "evaluate": "identification and verification under occlusion",
     "import": "InsightFace's, AdaFace's, TFace's or FROM's weights",
+    "compare": "what two results of one protocol differ by, with paired intervals",
     "explain": "draw what the model believes is covered on one face",
     "align": "cut faces out of photographs, five points to their places",
     "export": "write a model as a program: torch.export or ONNX",

@@ -13,6 +13,8 @@ PROTOCOLS: Registry[Callable[..., Any]] = Registry(
     {
         "identification": "occmask.evaluation.protocols:Identification",
         "verification": "occmask.evaluation.protocols:Verification",
+        "pairs": "occmask.evaluation.pair_verification:PairVerification",
+        "pfr": "occmask.evaluation.pfr:PartialFaces",
         "occlusion": "occmask.evaluation.occlusion:OcclusionAccuracy",
     },
 )

@@ -1,0 +1,94 @@
+"""`occmask compare`: two results of one protocol, figure by figure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from ..evaluation.compare import FigureDifference, ResultComparison, compare
+from ..evaluation.metrics import Estimate
+from ..evaluation.result import Result
+
+WIDTH = 80
+_NAME = 18  # columns of a metric and its margin
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("a", type=Path, metavar="A.json", help="a result that `occmask evaluate` wrote")
+    parser.add_argument("b", type=Path, metavar="B.json", help="another, of the same protocol, settings and data")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    found = compare(Result.load(arguments.a), Result.load(arguments.b))
+    if arguments.json:
+        files = {"files": {"a": str(arguments.a), "b": str(arguments.b)}}
+        print(json.dumps({**files, **found.to_dict()}, allow_nan=False))
+        return
+    print(format_comparison(found, str(arguments.a), str(arguments.b)))
+
+
+def format_comparison(found: ResultComparison, a: str, b: str) -> str:
+    """The comparison as ASCII text of at most 80 columns; figures are percentages, differences percentage points."""
+    head = [
+        f"{found.protocol} on {found.data.get('name') or 'one data set'}, {100 * found.confidence:g} % intervals over "
+        "people",
+        *(f"{side}: {_named(path, model)}" for side, path, model in (("A", a, found.a), ("B", b, found.b))),
+    ]
+    parts = ["\n".join(_wrapped(head))]
+    paired = [figure for figure in found.figures if figure.difference is not None]
+    if paired:
+        titles = f"{'':<{_NAME}}{'A':>7}{'B':>7}  {'A - B':<26}"
+        parts.append("\n".join([titles.rstrip(), "-" * WIDTH, *_table(paired, _paired_row)]))
+    others = [figure for figure in found.figures if figure.difference is None]
+    if others:
+        titles = f"{'not paired':<{_NAME}}  {'A':<23}{'B':<23}"
+        parts.append("\n".join([titles.rstrip(), "-" * WIDTH, *_table(others, _other_row)]))
+    parts.append("\n".join(_wrapped(f"{note[0].upper()}{note[1:]}." for note in found.notes)))
+    return _ascii("\n\n".join(part for part in parts if part))
+
+
+def _table(figures: list[FigureDifference], row: Callable[[FigureDifference], str]) -> Iterator[str]:
+    for group, members in groupby(figures, key=lambda figure: figure.group):
+        yield group
+        for figure in members:
+            name = f"  {figure.metric}"
+            if len(name) >= _NAME:  # a long name has a line of its own
+                yield name
+                name = ""
+            yield (f"{name:<{_NAME}}" + row(figure)).rstrip()
+
+
+def _paired_row(figure: FigureDifference) -> str:
+    assert figure.difference is not None
+    value, low, high = (100 * x for x in figure.difference)
+    difference = f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
+    return f"{100 * figure.a.value:>7.2f}{100 * figure.b.value:>7.2f}  {difference:<26} {figure.verdict}"
+
+
+def _other_row(figure: FigureDifference) -> str:
+    return f"  {_interval(figure.a):<23}{_interval(figure.b):<23}"
+
+
+def _interval(figure: Estimate) -> str:
+    value, low, high = (100 * x for x in figure)
+    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _named(path: str, model: Mapping[str, Any]) -> str:
+    name = model.get("name")
+    return f"{path} ({name})" if name else path
+
+
+def _wrapped(lines: Iterable[str]) -> Iterator[str]:
+    for line in lines:
+        yield textwrap.fill(line, WIDTH, subsequent_indent="   ", break_on_hyphens=False)
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode()

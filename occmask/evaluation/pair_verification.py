@@ -1,0 +1,188 @@
+"""The `pairs` protocol: given pairs, are both pictures of one person?  LFW's and InsightFace's 10-fold evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..errors import OptionError
+from .bootstrap import Bootstrap
+from .curves import score_histogram, thin_roc
+from .embedding import Embeddings, embed_with_flip
+from .figure_names import at_far
+from .fingerprint import joint_fingerprint
+from .folds import FoldAccuracy, check_folds, exact_threshold, fold_accuracy, fold_bounds, grid_threshold
+from .inputs import Embedder, Pairs
+from .metrics import FloatArray, IntArray
+from .pair_figures import (
+    PairFigures,
+    ScoredPairs,
+    about_unresolvable,
+    check_fars,
+    check_resolvable,
+    pair_figures,
+    resolvable_fars,
+    weighted_mean,
+    worst_pairs,
+)
+from .published import PUBLISHED_FAR, PublishedTar
+from .result import Result, Trials
+
+PUBLISHED_TAR = f"published_{at_far('tar', PUBLISHED_FAR)}"
+
+_CHUNK = 2**15  # pairs scored at once: 64 MiB a side at D = 256
+
+
+class PairVerification:
+    """k-fold accuracy, ROC, AUC, EER and TAR at FAR over given pairs, without ("plain") and with flip fusion ("flip").
+
+    Accuracy: contiguous folds in the order of the pairs; each is judged by the threshold that judges most pairs of the
+    other folds rightly (`exact_threshold`); the mean over the folds, their standard deviation among the notes.  With
+    `published` thresholds are FROM's (`grid_threshold`), and its "published_tar@1e-4" is reported beside the rest.
+
+    `fars`: where the TAR is measured; None takes those of 1e-1 to 1e-6 that the impostor pairs resolve.  Intervals
+    resample people; the folds' thresholds stay.  A picture is read once and embedded twice, the second time mirrored.
+    """
+
+    def __init__(
+        self,
+        *,
+        folds: int = 10,
+        fars: Sequence[float] | None = None,
+        published: bool = False,
+        confidence: float = 0.95,
+        resamples: int = 200,
+        seed: int = 0,
+        batch_size: int = 128,
+    ):
+        check_folds(folds)
+        if batch_size < 1:
+            raise OptionError(f"batch_size is {batch_size!r}; at least 1 is needed")
+        self.folds, self.fars, self.published, self.batch_size = folds, check_fars(fars), published, batch_size
+        self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
+
+    def __call__(self, embed: Embedder, data: Pairs) -> Result:
+        """Embed the pictures of the pairs and measure.
+
+        Raises `ProtocolError` when there are fewer pairs than folds or people than two, no genuine or no impostor pair
+        outside some fold, or a FAR of `fars` at which fewer than 10 impostors would pass.
+        """
+        left, right, same = data.left, data.right, data.same
+        num_impostor = int((~same).sum())
+        fars = resolvable_fars(num_impostor) if self.fars is None else self.fars
+        check_resolvable(fars, num_impostor)  # before the forwards, which take long
+        fold_accuracy(same * 1.0, same, folds=self.folds)
+        faces = embed_with_flip(embed, data.faces, batch_size=self.batch_size)
+        people, person = np.unique(np.asarray(data.faces.labels), return_inverse=True)
+        first, second = person[left], person[right]
+
+        scored = {
+            group: ScoredPairs(pair_cosines(embedding, left, right), same, first, second)
+            for group, embedding in (("plain", faces.plain), ("flip", faces.fused))
+        }
+
+        figures, draws, trials, curves, notes = {}, {}, {}, {}, []
+        for group, pairs in scored.items():
+            rule = grid_threshold if self.published else exact_threshold
+            judged = fold_accuracy(pairs.score, same, folds=self.folds, rule=rule)
+            found = self._figures(pairs, judged, len(people), fars)
+            figures[group] = found.estimates
+            # A bootstrap does not tell how a maximum would move, so nothing is to be compared by the published TAR.
+            draws[group] = {metric: drawn for metric, drawn in found.draws.items() if metric != PUBLISHED_TAR}
+            trials[group] = {"accuracy": Trials(first, judged.outcome)}
+            curves[group] = {
+                "roc": thin_roc(found.roc),
+                "genuine": score_histogram(pairs.score[same]),
+                "impostor": score_histogram(pairs.score[~same]),
+            }
+            notes.append(_about_folds(group, judged))
+        return Result(
+            protocol="pairs",
+            settings={
+                "folds": self.folds,
+                "fars": list(fars),
+                "published": self.published,
+                "confidence": self.bootstrap.confidence,
+                "resamples": self.bootstrap.resamples,
+                "seed": self.bootstrap.seed,
+                "batch_size": self.batch_size,
+            },
+            data={
+                "name": "pairs",
+                "fingerprint": joint_fingerprint(faces.fingerprint, left, right, same),
+                "pictures": len(data.faces),
+                "people": len(people),
+                "pairs": len(same),
+            },
+            figures=figures,
+            trials=trials,
+            draws=draws,
+            curves=curves,
+            worst=worst_pairs(
+                scored["plain"], lambda p: data.faces.name(int(left[p])), lambda p: data.faces.name(int(right[p]))
+            ),
+            notes=(*notes, *self._notes(scored["plain"], left, right)),
+        )
+
+    def _figures(
+        self, pairs: ScoredPairs, judged: FoldAccuracy, num_people: int, fars: tuple[float, ...]
+    ) -> PairFigures:
+        others: dict[str, Callable[[FloatArray], float]] = {"accuracy": weighted_mean(judged.outcome)}
+        if self.published:
+            others[PUBLISHED_TAR] = PublishedTar(pairs.score, pairs.same)
+        return pair_figures(pairs, num_people=num_people, fars=fars, bootstrap=self.bootstrap, others=others)
+
+    def _notes(self, pairs: ScoredPairs, left: IntArray, right: IntArray) -> list[str]:
+        """What a reader must know of these pairs."""
+        notes = ["the worst pairs and their scores are those without flip fusion"]
+        num_impostor = int((~pairs.same).sum())
+        left_out = about_unresolvable(num_impostor) if self.fars is None else None
+        notes += [left_out] if left_out else []
+        if self.published:
+            notes.append(_about_published(PublishedTar(pairs.score, pairs.same), num_impostor))
+        fold = np.repeat(np.arange(self.folds), np.diff(fold_bounds(len(left), self.folds)))
+        seen = np.unique(np.stack([np.tile(fold, 2), np.concatenate([pairs.first, pairs.second])], axis=1), axis=0)
+        in_folds = np.bincount(seen[:, 1])
+        several = int((in_folds > 1).sum())
+        if several:
+            notes.append(
+                f"{several} of {int((in_folds > 0).sum())} people appear in more than one fold, so thresholds were "
+                "chosen in part on the people they judge"
+            )
+        contrary = int(((pairs.first == pairs.second) != pairs.same).sum())
+        if contrary:
+            notes.append(f"{contrary} pairs are labelled against the people of their pictures; the pair's label counts")
+        itself = int((left == right).sum())
+        if itself:
+            notes.append(f"{itself} pairs show one picture twice")
+        return notes
+
+
+def pair_cosines(embedding: Embeddings, left: IntArray, right: IntArray) -> FloatArray:
+    """Cosine similarities of pairs of rows of length 1: embedding (N, D), left and right (P,) -> (P,)."""
+    score = np.empty(len(left))
+    for start in range(0, len(left), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        a, b = embedding[left[chunk]].astype(np.float64), embedding[right[chunk]].astype(np.float64)
+        score[chunk] = np.einsum("pd,pd->p", a, b)
+    return score
+
+
+def _about_folds(group: str, judged: FoldAccuracy) -> str:
+    mean, spread = 100 * judged.accuracy.mean(), 100 * judged.accuracy.std()
+    return (
+        f"{group}: accuracy {mean:.2f} +- {spread:.2f} % (mean and standard deviation over {len(judged.accuracy)} "
+        f"folds), thresholds {judged.threshold.min():.4f} to {judged.threshold.max():.4f}"
+    )
+
+
+def _about_published(tar: PublishedTar, num_impostor: int) -> str:
+    if tar.place:
+        return (
+            f"{PUBLISHED_TAR} accepts what scores at least impostor {tar.place + 1} of {num_impostor}, from the highest"
+        )
+    return (
+        f"{PUBLISHED_TAR} is FROM's: the threshold is the single highest of {num_impostor} impostor scores, so one "
+        "impostor score decides; its interval is a rough guide, and it can be held against printed figures only"
+    )
