@@ -14,6 +14,7 @@ PROTOCOLS: Registry[Callable[..., Any]] = Registry(
         "identification": "occmask.evaluation.protocols:Identification",
         "verification": "occmask.evaluation.protocols:Verification",
         "occlusion": "occmask.evaluation.occlusion:OcclusionAccuracy",
+        "stress": "occmask.evaluation.stress:Stress",
     },
 )
 
