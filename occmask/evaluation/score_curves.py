@@ -14,9 +14,12 @@ _POINTS = 120  # of a thinned ROC
 
 
 def thin_roc(far: FloatArray, tar: FloatArray, *, num_impostor: int) -> Curve:
-    """Those vertices of an exact ROC that a logarithmic axis can show: at most 121, from FAR 1 / impostors to 1."""
-    wanted = np.geomspace(1 / num_impostor, 1, _POINTS)
-    kept = np.unique(np.concatenate([[0], np.searchsorted(far, wanted * (1 + 1e-9), side="right") - 1]))
+    """Those vertices of an exact ROC that a logarithmic axis can show: at most 121, from FAR 0 to 1.
+
+    The first is the best TAR that no impostor passes with.
+    """
+    wanted = np.concatenate([[0.0], np.geomspace(1 / num_impostor, 1, _POINTS) * (1 + 1e-9)])
+    kept = np.unique(np.searchsorted(far, wanted, side="right") - 1)
     return Curve(far[kept], tar[kept])
 
 
