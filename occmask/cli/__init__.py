@@ -17,7 +17,7 @@ COMMANDS = {
     "list": "names of models and components",
     "show": "one model's or component's options and size",
     "train": "train a recipe on a folder of faces",
-    "evaluate": "identification and verification under occlusion",
+    "evaluate": "run a protocol on a model: figures, one JSON and one page",
     "explain": "draw what the model believes is covered on one face",
     "demo": "train, measure and report on real faces in minutes",
     "doctor": "versions, devices, plug-ins and a self-check",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from ..errors import OptionError, ProtocolError
+from ..images.pixels import Pixels
+from .inputs import Faces
 from .metrics import IntArray
 
 
@@ -47,3 +50,37 @@ def enrol(labels: IntArray, *, gallery: int, people: int | None = None) -> Enrol
     return Enrolment(
         np.sort(np.array(known, np.int64)), np.sort(np.array(unseen, np.int64)), present[counts < 2].astype(np.int64)
     )
+
+
+class ChosenFaces:
+    """Some of the faces, in the order of `indices` (n,): what `embed_faces` takes."""
+
+    def __init__(self, faces: Faces, indices: IntArray):
+        self._faces, self._indices = faces, indices
+
+    @property
+    def labels(self) -> IntArray:
+        """(n,)."""
+        chosen: IntArray = self._faces.labels[self._indices]
+        return chosen
+
+    @property
+    def people(self) -> Sequence[str]:
+        """Everybody in the whole set."""
+        return self._faces.people
+
+    @property
+    def grey(self) -> bool:
+        """Whether no picture of the whole set has colour."""
+        return self._faces.grey
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def name(self, index: int) -> str:
+        """What a picture is called in the whole set."""
+        return self._faces.name(int(self._indices[index]))
+
+    def images(self, indices: Iterable[int] | None = None) -> Pixels:
+        """The chosen ones of these pictures, or all, uint8 (n, H, W, 3)."""
+        return self._faces.images(self._indices if indices is None else self._indices[list(indices)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,22 +11,20 @@ from numpy.typing import NDArray
 from ..errors import OptionError, ProtocolError, ShapeError
 from ..images.pixels import Pixels
 from ..spec import Spec
-from .bootstrap import Bootstrap
 from .checks import unit_rows
 from .covering import DRAWN_OCCLUDERS, Condition, blocks, clean_and_areas, cover, held_out, worn
 from .embedding import embed_faces
-from .enrolment import enrol
+from .enrolment import ChosenFaces, enrol
 from .inputs import Embedder, Faces
-from .metrics import Estimate, FloatArray, IntArray
+from .metrics import FloatArray, IntArray
 from .occlusion import OcclusionAccuracy
-from .protocols import MIN_FALSE_ACCEPTS, Identification, Verification
-from .result import Curve, Result, Trials
-from .score_curves import histogram, most_wrong, thin_roc
+from .protocols import Verification
+from .result import Result, Trials
+from .stress_bench import Bench, Measured
 
 Locator = Callable[[Pixels], NDArray[np.float32]]  # uint8 (N, H, W, 3) -> boxes (N, 4) x0 y0 x1 y1 over W H W H
 
 _MOST_PAIRS = 20_000_000  # whose scores, sorted and resampled, still fit a laptop
-_LONGEST_CMC = 50
 _WORST = 8  # pairs of each kind
 
 
@@ -69,8 +66,7 @@ class Stress:
         self.graded, self.worn = clean_and_areas(areas), worn(occluders)
         self.blocks = () if cells is None else blocks(cells, block)
         self.sampling: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": 0}
-        self.bootstrap = Bootstrap(**self.sampling)
-        Verification(fars=() if far is None else (far,), **self.sampling)  # refuses a FAR that cannot be
+        Verification(fars=() if far is None else (far,), **self.sampling)  # refuses what cannot be
 
     def __call__(self, embed: Embedder, data: Faces, *, locate: Locator | None = None) -> Result:
         """Figures `rank1`, `tar@FAR` and `cosine` (with the own gallery) of each condition, and the two maps.
@@ -85,84 +81,44 @@ class Stress:
                 f"{len(chosen.gallery)} gallery pictures x {len(chosen.probes)} probes are more than {_MOST_PAIRS:,} "
                 "pairs; test fewer people, such as people=1000"
             )
-        clean = embed_faces(embed, _Chosen(data, np.concatenate([chosen.gallery, chosen.probes])))
-        known, unseen = np.split(clean.embedding, [len(chosen.gallery)])
-        labels = data.labels[chosen.gallery], data.labels[chosen.probes]
-        same = labels[0][None, :] == labels[1][:, None]  # (P, G)
-        far = _resolvable(int((~same).sum())) if self.far is None else self.far
-        bench = _Bench(known, *labels, same, far, self.sampling)
+        used = np.sort(np.concatenate([chosen.gallery, chosen.probes]))
+        clean = embed_faces(embed, ChosenFaces(data, used), batch_size=self.batch_size)
+        known, unseen = (clean.embedding[np.searchsorted(used, part)] for part in (chosen.gallery, chosen.probes))
+        label = data.labels[chosen.probes]
+        bench = Bench(known, data.labels[chosen.gallery], label, far=self.far, sampling=self.sampling)
+        covered = _CoveredProbes(data, chosen.probes, unseen, seed=self.seed, batch_size=self.batch_size)
 
-        figures: dict[str, dict[str, Estimate]] = {}
-        trials: dict[str, dict[str, Trials]] = {}
-        curves: dict[str, dict[str, Curve]] = {}
+        measured: dict[str, Measured] = {}
         for condition in (*self.graded, *self.worn):
-            rows, located = unseen, None
-            if condition.occlusion is not None or locate is not None:
-                rows, located = self._under(condition, embed, data, chosen.probes, locate, unseen)
-            name = condition.name
-            figures[name], trials[name], curves[name] = bench.measure(rows, histograms=condition in self.graded)
-            if located is not None:
-                found = OcclusionAccuracy(**self.sampling)(located.predicted, located.true, labels[1])
-                figures[name]["iou"] = found.iou
-                trials[name]["iou"] = Trials(labels[1], found.iou_each)
-
+            seen = covered.embed(condition, embed, locate)
+            found = measured[condition.name] = bench.measure(seen.rows)
+            if seen.boxes is not None:
+                located = OcclusionAccuracy(**self.sampling)(*seen.boxes, label)
+                found.figures["iou"], found.trials["iou"] = located.iou, Trials(label, located.iou_each)
         maps: dict[str, dict[str, FloatArray]] = {}
         if self.cells is not None:
-            outcomes = [bench.outcome(self._under(c, embed, data, chosen.probes, None, unseen)[0]) for c in self.blocks]
+            cells = [bench.outcomes(covered.embed(block, embed, None).rows) for block in self.blocks]
             maps = {
-                metric: self._falls(trials["clean"][metric], [o[metric] for o in outcomes], self.cells)
+                metric: bench.falls(measured["clean"].trials[metric], [cell[metric] for cell in cells], self.cells)
                 for metric in ("rank1", "cosine")
             }
-        score = unseen.astype(np.float64) @ known.T.astype(np.float64)
         return Result(
             protocol="stress",
-            settings={**self._settings(), "far": far},
+            settings={**self._settings(), "far": bench.far},
             data={
-                "name": "",
+                "name": "faces",
                 "fingerprint": clean.fingerprint,
-                "people": len(np.unique(labels[0])),
+                "people": len(np.unique(label)),
                 "gallery": len(chosen.gallery),
                 "probes": len(chosen.probes),
             },
-            figures=figures,
-            trials=trials,
-            curves=curves,
+            figures={name: found.figures for name, found in measured.items()},
+            trials={name: found.trials for name, found in measured.items()},
+            curves={name: found.curves for name, found in measured.items()},
             maps=maps,
-            worst=most_wrong(score, same, data, chosen.probes, chosen.gallery, count=_WORST),
-            notes=self._notes([data.people[label] for label in chosen.left_out], far, grey=data.grey),
+            worst=bench.most_wrong(unseen, data, chosen.probes, chosen.gallery, count=_WORST),
+            notes=self._notes([data.people[one] for one in chosen.left_out], bench.far, grey=data.grey),
         )
-
-    def _under(
-        self,
-        condition: Condition,
-        embed: Embedder,
-        data: Faces,
-        probes: IntArray,
-        locate: Locator | None,
-        clean: NDArray[np.float32],
-    ) -> tuple[NDArray[np.float32], _Located | None]:
-        """Unit embeddings of the probes under a condition, batch by batch; clean ones are those that are known."""
-        rows, predicted, true = [], [], []
-        for start in range(0, len(probes), self.batch_size):
-            images = data.images(probes[start : start + self.batch_size])
-            covered = cover(images, condition, first=start, seed=self.seed, grey=data.grey)
-            if condition.occlusion is not None:
-                rows.append(_unit(embed(covered.images), len(images), condition.name))
-            if locate is not None:
-                predicted.append(np.asarray(locate(covered.images), np.float32))
-                true.append(covered.box)
-        located = _Located(np.concatenate(predicted), np.concatenate(true)) if predicted else None
-        return (np.concatenate(rows) if rows else clean), located
-
-    def _falls(self, clean: Trials, covered: Sequence[FloatArray], cells: int) -> dict[str, FloatArray]:
-        """What each cell costs: clean minus covered on the same probes, and the interval over people."""
-        falls = [self.bootstrap.mean(clean.value - value, clean.person) for value in covered]
-        shape = (cells, cells)
-        return {
-            "fall": np.array([f.value for f in falls]).reshape(shape),
-            "low": np.array([f.low for f in falls]).reshape(shape),
-            "high": np.array([f.high for f in falls]).reshape(shape),
-        }
 
     def _settings(self) -> dict[str, Any]:
         names = [condition.name for condition in self.worn]
@@ -180,16 +136,13 @@ class Stress:
 
     def _notes(self, left_out: Sequence[str], far: float | None, *, grey: bool) -> tuple[str, ...]:
         notes = [
-            "The gallery is clean. Only the probes are covered, each with the same drawings for every model.",
-            "Rectangles of a given area and the map's blocks have textures that no recipe of occmask trains on. Held-out "
-            "occluders are those that no recipe of occmask draws in training; a model trained elsewhere may know them.",
-            "cosine: mean similarity of a probe with its own person's gallery pictures.",
+            "The gallery is clean. Only the probes are covered, by the same drawings for every model.",
+            "Rectangles of a given area and the map's blocks have textures that no recipe of occmask trains on.",
+            "Held-out occluders are those that no recipe of occmask draws in training. A model trained elsewhere may "
+            "know them, and one trained on clean faces knows none.",
         ]
         if self.blocks:
-            notes.append(
-                f"Each number of the map is what a block over {100 * self.block:g} % of each side costs, centred on the "
-                "cell and clipped by the border: blocks at the edge hide less of the picture."
-            )
+            notes.append("The map's blocks are clipped by the border: at the edge they hide less of the picture.")
         if far is None:
             notes.append("Too few impostor pairs resolve any false accept rate, so there is no TAR.")
         if grey:
@@ -200,79 +153,33 @@ class Stress:
         return tuple(notes)
 
 
-class _Located(NamedTuple):
-    predicted: NDArray[np.float32]  # (P, 4)
-    true: NDArray[np.float32]  # (P, 4)
+class _Seen(NamedTuple):
+    """Probes under a condition as the model saw them."""
+
+    rows: NDArray[np.float32]  # (P, D) of length 1
+    boxes: tuple[NDArray[np.float32], NDArray[np.float32]] | None  # (P, 4) predicted and true, if it was asked
 
 
-class _Chosen:
-    """Some of the faces, in the order of `indices`."""
+class _CoveredProbes:
+    """The probes, covered and embedded batch by batch: memory holds one batch, and no picture is embedded twice."""
 
-    def __init__(self, faces: Faces, indices: IntArray):
-        self.faces, self.indices = faces, indices
-        self.labels: IntArray = faces.labels[indices]
-        self.people, self.grey = faces.people, faces.grey
+    def __init__(self, faces: Faces, probes: IntArray, clean: NDArray[np.float32], *, seed: int, batch_size: int):
+        self.faces, self.probes, self.clean, self.seed, self.batch_size = faces, probes, clean, seed, batch_size
 
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def name(self, index: int) -> str:
-        return self.faces.name(int(self.indices[index]))
-
-    def images(self, indices: Any = None) -> Pixels:
-        return self.faces.images(self.indices if indices is None else self.indices[list(indices)])
-
-
-class _Bench:
-    """The gallery, and what is measured of probes against it."""
-
-    def __init__(
-        self,
-        known: NDArray[np.float32],
-        known_label: IntArray,
-        label: IntArray,
-        same: NDArray[np.bool_],
-        far: float | None,
-        sampling: Mapping[str, Any],
-    ):
-        self.known, self.known_label, self.label, self.same, self.far = known, known_label, label, same, far
-        self.identification = Identification(**sampling)
-        self.verification = None if far is None else Verification(fars=(far,), **sampling)
-        self.bootstrap = Bootstrap(**sampling)
-
-    def outcome(self, unseen: NDArray[np.float32]) -> dict[str, FloatArray]:
-        """Of each probe (P,): whether it was named correctly, and its mean cosine with its own gallery pictures."""
-        named = self.identification(self.known, self.known_label, unseen, self.label)
-        score = unseen.astype(np.float64) @ self.known.T.astype(np.float64)
-        cosine = (score * self.same).sum(axis=1) / self.same.sum(axis=1)
-        return {"rank1": named.correct.astype(np.float64), "cosine": cosine}
-
-    def measure(
-        self, unseen: NDArray[np.float32], *, histograms: bool
-    ) -> tuple[dict[str, Estimate], dict[str, Trials], dict[str, Curve]]:
-        """Figures, the outcomes behind them, and curves of one condition."""
-        named = self.identification(self.known, self.known_label, unseen, self.label)
-        outcome = self.outcome(unseen)
-        figures = {"rank1": named.rank1}
-        curves = {"cmc": Curve(np.arange(1.0, len(named.cmc) + 1)[:_LONGEST_CMC], named.cmc[:_LONGEST_CMC])}
-        if self.verification is not None and self.far is not None:
-            found = self.verification(unseen, self.label, self.known, self.known_label)
-            figures[f"tar@{self.far:g}"] = found.tar[self.far]
-            curves["roc"] = thin_roc(found.curve.far, found.curve.tar, num_impostor=found.num_impostor)
-        if histograms:
-            score = unseen.astype(np.float64) @ self.known.T.astype(np.float64)
-            curves |= {"genuine": histogram(score[self.same]), "impostor": histogram(score[~self.same])}
-        figures["cosine"] = self.bootstrap.mean(outcome["cosine"], self.label)
-        return figures, {name: Trials(self.label, value) for name, value in outcome.items()}, curves
-
-
-def _unit(rows: NDArray[np.float32], count: int, condition: str) -> NDArray[np.float32]:
-    if len(rows) != count:
-        raise ShapeError(f"the embedder gave {len(rows)} rows for {count} pictures; it must give one a picture")
-    return unit_rows(condition, rows).astype(np.float32)
-
-
-def _resolvable(num_impostor: int) -> float | None:
-    """The smallest power of ten at which at least 10 impostor pairs pass; None when there is none below 1."""
-    power = math.ceil(math.log10(MIN_FALSE_ACCEPTS / num_impostor) - 1e-9) if num_impostor else 0
-    return 10.0**power if power < 0 else None
+    def embed(self, condition: Condition, embed: Embedder, locate: Locator | None) -> _Seen:
+        if condition.occlusion is None and locate is None:
+            return _Seen(self.clean, None)
+        rows, predicted, true = [], [], []
+        for start in range(0, len(self.probes), self.batch_size):
+            images = self.faces.images(self.probes[start : start + self.batch_size])
+            covered = cover(images, condition, first=start, seed=self.seed, grey=self.faces.grey)
+            if condition.occlusion is not None:
+                found = np.asarray(embed(covered.images))
+                if len(found) != len(images):
+                    raise ShapeError(f"the embedder returned {len(found)} rows for {len(images)} pictures")
+                rows.append(unit_rows(condition.name, found).astype(np.float32))
+            if locate is not None:
+                predicted.append(np.asarray(locate(covered.images), np.float32))
+                true.append(covered.box)
+        boxes = (np.concatenate(predicted), np.concatenate(true)) if predicted else None
+        return _Seen(np.concatenate(rows) if rows else self.clean, boxes)

@@ -40,7 +40,9 @@ def run_protocol(
     alignment than the model's, `ProtocolError` for a model in training mode, `OptionError` for the device.
     """
     if model.training:
-        raise ProtocolError("the model is in training mode, where a face's embedding depends on its batch; call .eval()")
+        raise ProtocolError(
+            "the model is in training mode, where a face's embedding depends on its batch; call .eval()"
+        )
     for faces in face_sets(data):
         model.config.input_spec.check(size=faces.image_size, template=faces.template)
     model.to(_device(device))
@@ -115,7 +117,9 @@ def _device(device: torch.device | str) -> torch.device:
         wanted = torch.device(device)
         torch.empty(0, device=wanted)
     except (RuntimeError, AssertionError, NotImplementedError) as e:
-        raise OptionError(f"the device {str(device)!r} cannot be used here ({str(e).splitlines()[0]}); use 'cpu'") from e
+        raise OptionError(
+            f"the device {str(device)!r} cannot be used here ({str(e).splitlines()[0]}); use 'cpu'"
+        ) from e
     return wanted
 
 

@@ -32,7 +32,9 @@ def area_chart(result: Result) -> str:
         plot.band(areas, [f.low for f in figures], [f.high for f in figures], colour=colour)
     for colour, figures in enumerate(shown.values()):
         plot.line(areas, [f.value for f in figures], colour=colour, markers=True)
-    ends = ", ".join(f"{metric_name(m)} from {number(f[0].value, m)} to {number(f[-1].value, m)} %" for m, f in shown.items())
+    ends = ", ".join(
+        f"{metric_name(m)} from {number(f[0].value, m)} to {number(f[-1].value, m)} %" for m, f in shown.items()
+    )
     alt = f"Lines against covered area, from {group_name(groups[0])} to {group_name(groups[-1])}: {ends}."
     note = f"Bands: {confidence_text(result)} intervals over people. Rectangles of textures that no recipe trains on."
     return _figure("How much is covered", plot.drawn(alt), [metric_name(m) for m in shown], note)
@@ -44,7 +46,10 @@ def occluder_chart(result: Result) -> str:
     if not worn:
         return ""
     held = held_out_of(result)
-    blocks = (("drawn in training, too", [g for g in worn if g not in held], 0), ("held out", [g for g in worn if g in held], 1))
+    blocks = (
+        ("drawn in training, too", [g for g in worn if g not in held], 0),
+        ("held out", [g for g in worn if g in held], 1),
+    )
     left, row, y = 84.0, 25.0, 8.0
     scale = (WIDTH - left - 46) / 100
     parts = []
@@ -180,5 +185,3 @@ def _figure(heading: str, drawn: str, legend: Sequence[str], note: str = "") -> 
         + (f'<figcaption class="note">{text(note)}</figcaption>' if note else "")
         + "</figure>\n"
     )
-
-

@@ -14,7 +14,8 @@ _WIDTH = 330.0
 # A face where alignment puts one: eyes, nose and mouth of the ArcFace template, as shares of a 112x96 picture.
 _FACE = (
     '<path d="M{l} {b}C{l} {c} {l} {t} .5 {t}S{r} {c} {r} {b}C{r} .8 .68 .985 .5 .985S{l} .8 {l} {b}Z"/>'
-    '<path d="M.235 .455Q.32 .395 .405 .455Q.32 .5 .235 .455Z"/><path d="M.595 .455Q.68 .395 .765 .455Q.68 .5 .595 .455Z"/>'
+    '<path d="M.235 .455Q.32 .395 .405 .455Q.32 .5 .235 .455Z"/>'
+    '<path d="M.595 .455Q.68 .395 .765 .455Q.68 .5 .595 .455Z"/>'
     '<circle cx=".32" cy=".452" r=".026"/><circle cx=".68" cy=".452" r=".026"/>'
     '<path d="M.21 .375Q.315 .315 .42 .365"/><path d="M.58 .365Q.685 .315 .79 .375"/>'
     '<path d="M.47 .46Q.465 .56 .43 .63Q.44 .665 .5 .665Q.56 .665 .57 .63"/>'
@@ -86,7 +87,7 @@ def map_note(result: Result) -> str:
     block = result.settings.get("block")
     hidden = f"a block over {100 * float(block):g} % of each side" if block else "a block"
     return (
-        f"Each number is what {hidden}, centred on that cell, costs on the same probes; dashed, the block that "
-        f"costs most. Pale numbers: the "
-        f"{confidence_text(result)} interval over people includes zero. The face is drawn for orientation only."
+        f"Each number is what {hidden}, centred on that cell, costs on the same probes; dashed, the block that costs "
+        f"most. Pale numbers: the {confidence_text(result)} interval over people includes zero. The face is drawn for "
+        "orientation only."
     )

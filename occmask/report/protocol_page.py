@@ -30,9 +30,9 @@ from .worst_pairs import Pictures, worst_pairs
 
 _CARE = (
     "Faces are people's data: know the law that protects them where you are, and share a page with pictures as you "
-    "would share the photographs. Error rates differ between groups of people, and a small data set cannot show by how "
-    "much. An interval says how far a figure would move if other people of the same kind were tested; it does not cover "
-    "another training run, another camera or another data set."
+    "would share the photographs. Error rates differ between groups of people, and a small data set cannot show by "
+    "how much. An interval says how far a figure would move if other people of the same kind were tested; it does not "
+    "cover another training run, another camera or another data set."
 )
 
 
@@ -106,19 +106,20 @@ def _tiles(result: Result) -> str:
         lowest = min(others, key=lambda g: result.figures[g][metric].value)
         chosen += [(g, metric) for g in dict.fromkeys(g for g in (middle, lowest) if g)]
     tiles = "".join(
-        f'<div class="tile c0"><span>{text(metric_name(m))}, {text(group_name(g))}</span>'
+        f'<div class="tile c0"><span>{_metric(m)}, {text(group_name(g))}</span>'
         f"<b>{_value(result.figures[g][m], m)}</b>"
         f'<span class="interval">{_interval(result.figures[g][m], m)}{" %" if is_percent(m) else ""}</span></div>'
         for g, m in chosen
     )
-    return f'<div class="tiles">\n{tiles}\n</div>\n<p class="note">With {text(confidence_text(result))} intervals over people.</p>\n'
+    note = f'<p class="note">With {text(confidence_text(result))} intervals over people.</p>'
+    return f'<div class="tiles">\n{tiles}\n</div>\n{note}\n'
 
 
 def _table(result: Result) -> str:
     metrics, marked = metrics_of(result), held_out_of(result)
     if not metrics:
         return ""
-    heads = "".join(f'<th scope="col">{text(metric_name(m))}{", %" if is_percent(m) else ""}</th>' for m in metrics)
+    heads = "".join(f'<th scope="col">{_metric(m)}{", %" if is_percent(m) else ""}</th>' for m in metrics)
     rows = "\n".join(
         f'<tr><th scope="row">{text(group_name(group))}'
         + ('<span class="held">held out</span>' if group in marked else "")
@@ -139,6 +140,11 @@ def _table(result: Result) -> str:
 {explained}
 </ul>
 """
+
+
+def _metric(metric: str) -> str:
+    """The name as HTML; `1e-3` stays on one line."""
+    return text(metric_name(metric)).replace("e-", "e&#8209;")
 
 
 def _cell(figure: Estimate | None, metric: str) -> str:
@@ -166,7 +172,12 @@ def _notes(result: Result) -> str:
 
 
 def _made_with(result: Result) -> str:
-    lists = (("Settings", result.settings), ("Data", result.data), ("Model", result.model), ("Versions", result.versions))
+    lists = (
+        ("Settings", result.settings),
+        ("Data", result.data),
+        ("Model", result.model),
+        ("Versions", result.versions),
+    )
     parts = [
         f"<details open><summary>{name}</summary>\n<dl>\n{_rows(values)}\n</dl></details>\n"
         for name, values in lists

@@ -36,7 +36,7 @@ PROTOCOL_STYLE = """
 .face path, .face circle { fill: none; stroke: var(--faint); stroke-opacity: 0.55; stroke-width: 1.4;
   vector-effect: non-scaling-stroke; stroke-linejoin: round; }
 .plot .cost { font-size: 17px; font-weight: 650; fill: var(--ink); paint-order: stroke; }
-.plot .unsure { font-weight: 400; font-size: 15px; fill-opacity: 0.6; }
+.plot .unsure { font-weight: 400; font-size: 15px; fill-opacity: 0.75; }
 .ramp { display: flex; align-items: center; gap: 0.6rem; font-size: 0.85rem; color: var(--faint); margin-top: 0.6rem; }
 .ramp i { flex: 1; height: 0.6rem; border-radius: 3px; border: 1px solid var(--line); opacity: var(--most);
   background: linear-gradient(90deg, transparent, var(--heat)); }

@@ -24,7 +24,9 @@ _QUESTIONS = {
     "pfr": "Parts of faces are compared with whole ones",
 }
 _METRICS = {"auc": "AUC", "eer": "EER", "iou": "box IoU", "cosine": "cosine", "accuracy": "accuracy"}
-_PERCENT = re.compile(r"(rank-?\d+|accuracy|auc|eer|(tar|dir|tpir|fnir|fnmr|far|fpir|frr)(@.*)?|.*(accuracy|share))")
+_PERCENT = re.compile(
+    r"rank-?\d+|auc|eer|(published_)?(tar|dir|tpir|fnir|fnmr|far|fpir|frr)(@.*)?|(.*_)?(accuracy|share)"
+)
 _MEANING = {
     "rank": "share of probes whose own person is found among that many first",
     "tar": "genuine pairs accepted at a threshold that so many impostor pairs pass",
@@ -69,8 +71,9 @@ def metric_name(metric: str) -> str:
     """`"tar@0.001"` -> `"TAR at FAR 1e-3"`, `"rank1"` -> `"rank-1"`, `"iou"` -> `"box IoU"`."""
     name, at, point = metric.partition("@")
     if at:
+        *before, name = name.split("_")
         rate = "FPIR" if name in ("dir", "tpir") else "FAR"
-        return f"{name.upper()} at {rate} {_power(point)}"
+        return " ".join([*before, f"{name.upper()} at {rate} {_power(point)}"])
     ranked = re.fullmatch(r"rank[-_]?(\d+)", name)
     return f"rank-{ranked[1]}" if ranked else _METRICS.get(name, name.replace("_", " "))
 
@@ -111,13 +114,9 @@ def held_out_of(result: Result) -> Sequence[str]:
 
 
 def _power(point: str) -> str:
+    """`"0.001"` and `"1e-03"` -> `"1e-3"`."""
     try:
-        mantissa, _, exponent = f"{float(point):.3g}".partition("e")
-        value = float(point)
+        mantissa, exponent = f"{float(point):.5e}".split("e")
     except ValueError:
         return point
-    if not exponent:
-        mantissa, _, exponent = f"{value:.0e}".partition("e")
-        if float(f"{mantissa}e{exponent}") != value:
-            return point
-    return f"{mantissa}e{int(exponent)}"
+    return f"{float(mantissa):g}e{int(exponent)}"

@@ -46,13 +46,13 @@ class Plot:
         floor = HEIGHT - _BOTTOM
         for value, label in y:
             height = self.at(0, value)[1]
-            self.parts.append(f'<line class="rule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
+            self.parts.append(
+                f'<line class="rule" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>'
+            )
             self.parts.append(label_at(_LEFT - 6, height + 4, label, anchor="end", kind="tick"))
         for value, label in x:
             across = self.at(value, 0)[0]
-            self.parts.append(
-                f'<line class="rule" x1="{across:.1f}" x2="{across:.1f}" y1="{floor}" y2="{floor + 4}"/>'
-            )
+            self.parts.append(f'<line class="rule" x1="{across:.1f}" x2="{across:.1f}" y1="{floor}" y2="{floor + 4}"/>')
             self.parts.append(label_at(across, floor + 16, label, anchor="middle", kind="tick"))
         self.parts.append(label_at(0, 12, y_title, kind="axis"))
         self.parts.append(label_at((_LEFT + WIDTH - _RIGHT) / 2, HEIGHT - 6, x_title, anchor="middle", kind="axis"))
