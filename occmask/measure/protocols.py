@@ -43,6 +43,7 @@ def run_protocol(
         raise ProtocolError(
             "the model is in training mode, where a face's embedding depends on its batch; call .eval()"
         )
+    _check_takes(protocol, data)
     for faces in face_sets(data):
         model.config.input_spec.check(size=faces.image_size, template=faces.template)
     model.to(_device(device))
@@ -66,6 +67,23 @@ def run_protocol(
             "python": platform.python_version(),
         },
     )
+
+
+def _check_takes(protocol: Callable[..., Any], data: Any) -> None:
+    """A protocol says by the annotation of its second argument what it measures; nothing is known of others."""
+    parameters = list(inspect.signature(protocol).parameters.values())
+    if not parameters or parameters[0].name != "embed":
+        raise ProtocolError(
+            f"{type(protocol).__name__} takes arrays, not a model and data; call it from Python, or choose a protocol "
+            "such as 'stress'"
+        )
+    wanted = parameters[1].annotation if len(parameters) > 1 else ""
+    if wanted == "Pairs" and not hasattr(data, "same"):
+        raise ProtocolError("this protocol measures pairs: give a .bin, or a list of pairs among the faces (--pairs)")
+    if wanted == "ProbesAndGallery" and not hasattr(data, "gallery"):
+        raise ProtocolError("this protocol measures probes against a gallery: give both (--gallery)")
+    if wanted == "Faces" and (hasattr(data, "same") or hasattr(data, "gallery")):
+        raise ProtocolError("this protocol measures one set of faces: give no pairs and no gallery")
 
 
 def embedder_of(model: FaceModel, *, progress: Callable[[int], object] | None = None) -> Embedder:

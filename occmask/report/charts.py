@@ -47,8 +47,8 @@ def occluder_chart(result: Result) -> str:
         return ""
     held = held_out_of(result)
     blocks = (
-        ("drawn in training, too", [g for g in worn if g not in held], 0),
-        ("held out", [g for g in worn if g in held], 1),
+        ("drawn by occmask's recipes", [g for g in worn if g not in held], 0),
+        ("held out of them", [g for g in worn if g in held], 1),
     )
     left, row, y = 84.0, 25.0, 8.0
     scale = (WIDTH - left - 46) / 100
@@ -134,7 +134,8 @@ def score_charts(result: Result) -> str:
     groups = [g for g in result.curves if {"genuine", "impostor"} <= set(result.curves[g])]
     if not groups:
         return ""
-    shown = [groups[0], groups[-1]] if len(groups) > 1 and area_of(groups[-1]) else groups[:1]
+    graded = [g for g in groups if area_of(g) is not None]
+    shown = [graded[0], graded[-1]] if len(graded) > 1 else groups[:1]
     pairs = [[result.curves[g][name] for name in ("genuine", "impostor")] for g in shown]
     used = [float(x) for pair in pairs for c in pair for x, y in zip(c.x, c.y, strict=True) if y > 0] or [-1.0, 1.0]
     low, high = (max(-1.0, math.floor(5 * min(used) - 0.1) / 5), min(1.0, math.ceil(5 * max(used) + 0.1) / 5))

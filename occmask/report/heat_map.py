@@ -49,37 +49,37 @@ def _map(result: Result, metric: str, found: Mapping[str, FloatArray]) -> str:
             kind = "cost" if sure[row, column] else "cost unsure"
             shown = words.lstrip("-") if float(words) == 0 else words
             numbers.append(label_at((column + 0.5) * wide, (row + 0.5) * tall + 6, shown, anchor="middle", kind=kind))
-    worst = divmod(int(fall.argmax()), columns)
-    hidden = _block(result.settings.get("block"), worst, (rows, columns), (_WIDTH, rows * tall))
     face = (
         f'<g class="face" transform="scale({_WIDTH:.1f} {rows * tall:.1f})" '
         f'vector-effect="non-scaling-stroke">{_FACE}</g>'
     )
     name = f"{metric_name(metric)}, percentage points lost" if shares else f"{metric_name(metric)} lost"
+    worst = divmod(int(fall.argmax()), columns)
     alt = (
         f"A grid of {rows} x {columns} cells over a face: what covering each costs in {metric_name(metric)}. The most, "
         f"{unit * fall.max():.{digits}f}, in row {worst[0] + 1}, column {worst[1] + 1}."
     )
-    drawn = svg(_WIDTH, rows * tall, "".join(parts) + face + hidden + "".join(numbers), alt)
+    drawn = svg(_WIDTH, rows * tall, "".join(parts) + face + "".join(numbers), alt)
+    scale = f"<span>0</span><i></i><span>{unit * most:.{digits}f}</span>"
+    block = _block(result.settings.get("block"), height / width)
     return (
         f'<figure class="plot map"><h3>{text(name[:1].upper() + name[1:])}</h3>{drawn}'
-        f'<div class="ramp"><span>0</span><i></i><span>{unit * most:.{digits}f}</span></div></figure>\n'
+        f'<div class="ramp">{block}{scale}</div></figure>\n'
     )
 
 
-def _block(share: object, at: tuple[int, int], cells: tuple[int, int], size: tuple[float, float]) -> str:
-    """An outline of what was hidden when the cell `at` (row, column) was covered; `size` is (width, height)."""
+def _block(share: object, aspect: float) -> str:
+    """A picture in small with the block in its middle, so that its size can be seen."""
     if not isinstance(share, (int, float)):
         return ""
-    ends = []
-    for axis in (1, 0):
-        middle, half = (at[axis] + 0.5) / cells[axis], share / 2
-        ends.append([min(1.0, max(0.0, middle + side * half)) * size[1 - axis] for side in (-1, 1)])
-    (left, right), (top, bottom) = ends
-    return (
-        f'<rect class="hidden" x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" '
-        'rx="4"/>'
+    width, height = 24.0, 24.0 * aspect
+    block = (
+        f'<rect class="block" x="{(1 - share) / 2 * width:.1f}" y="{(1 - share) / 2 * height:.1f}" '
+        f'width="{share * width:.1f}" height="{share * height:.1f}"/>'
     )
+    frame = f'<rect class="frame" x=".5" y=".5" width="{width - 1:.1f}" height="{height - 1:.1f}" rx="2"/>'
+    drawn = svg(width, height, frame + block, "The block, beside the whole picture.")
+    return f'<span class="size">{drawn}</span><span>block</span>'
 
 
 def map_note(result: Result) -> str:
@@ -87,7 +87,6 @@ def map_note(result: Result) -> str:
     block = result.settings.get("block")
     hidden = f"a block over {100 * float(block):g} % of each side" if block else "a block"
     return (
-        f"Each number is what {hidden}, centred on that cell, costs on the same probes; dashed, the block that costs "
-        f"most. Pale numbers: the {confidence_text(result)} interval over people includes zero. The face is drawn for "
-        "orientation only."
+        f"Each number is what {hidden}, centred on that cell, costs on the same probes. Pale numbers: the "
+        f"{confidence_text(result)} interval over people includes zero. The face is drawn for orientation only."
     )

@@ -128,8 +128,11 @@ def _table(result: Result) -> str:
         + "</tr>"
         for group, found in result.figures.items()
     )
-    meanings = [f"{metric_name(m)}: {said}" for m in metrics if (said := meaning_of(m))]
-    explained = "\n".join(f"<li>{text(line)}</li>" for line in meanings)
+    meanings: dict[str, list[str]] = {}
+    for metric in metrics:
+        if said := meaning_of(metric):
+            meanings.setdefault(said, []).append(metric_name(metric))
+    explained = "\n".join(f"<li>{text(', '.join(names))}: {text(said)}</li>" for said, names in meanings.items())
     return f"""<p class="note">Small print: the {text(confidence_text(result))} interval, from resampling people.</p>
 <div class="scroll" role="region" aria-label="All figures" tabindex="0"><table>
 <thead><tr><th scope="col">faces</th>{heads}</tr></thead>
@@ -186,10 +189,16 @@ def _made_with(result: Result) -> str:
     return _section("How it was made", "".join(parts))
 
 
+def _plain(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(entry) for entry in value)
+    return "none" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
+
+
 def _rows(values: Mapping[str, Any]) -> str:
     rows = []
     for key, value in values.items():
-        plain = value if isinstance(value, str) else json.dumps(value, default=str)
+        plain = _plain(value)
         shown = f"<code>{text(plain)}</code>" if key == "fingerprint" else text(plain)
         rows.append(f"<dt>{text(key.replace('_', ' '))}</dt><dd>{shown or '-'}</dd>")
     return "\n".join(rows)

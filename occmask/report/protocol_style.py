@@ -32,12 +32,14 @@ PROTOCOL_STYLE = """
   vertical-align: 0.22rem; background: var(--c); }
 .map { max-width: 24rem; }
 .cell { fill: var(--heat); fill-opacity: calc(var(--v) * var(--most)); stroke: var(--line); stroke-width: 1; }
-.hidden { fill: none; stroke: var(--ink); stroke-width: 1.5; stroke-dasharray: 5 4; }
 .face path, .face circle { fill: none; stroke: var(--faint); stroke-opacity: 0.55; stroke-width: 1.4;
   vector-effect: non-scaling-stroke; stroke-linejoin: round; }
 .plot .cost { font-size: 17px; font-weight: 650; fill: var(--ink); paint-order: stroke; }
 .plot .unsure { font-weight: 400; font-size: 15px; fill-opacity: 0.75; }
 .ramp { display: flex; align-items: center; gap: 0.6rem; font-size: 0.85rem; color: var(--faint); margin-top: 0.6rem; }
+.ramp .size { width: 1.5rem; } .ramp .size + span { margin-right: 0.8rem; }
+footer { margin-top: 2.5rem; }
+.frame { fill: none; stroke: var(--faint); } .block { fill: var(--faint); }
 .ramp i { flex: 1; height: 0.6rem; border-radius: 3px; border: 1px solid var(--line); opacity: var(--most);
   background: linear-gradient(90deg, transparent, var(--heat)); }
 .worst { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.4rem, 1fr)); gap: 1.1rem 1rem; }

@@ -34,7 +34,8 @@ def format_result(result: Result) -> str:
     blocks = []
     for start in range(0, len(metrics), max(1, each)):
         shown = metrics[start : start + each]
-        heads = [metric_name(m) + (" %" if is_percent(m) else "") for m in shown]
+        heads = [metric_name(m).replace(" at FAR ", "@").replace(" at FPIR ", "@") for m in shown]
+        heads = [head + (" %" if is_percent(m) else "") for head, m in zip(heads, shown, strict=True)]
         head = " " * label + "".join(f"{h[: _COLUMN - 1]:>{_COLUMN}}" for h in heads)
         rows = [
             f"{names[group][: label - 1]:<{label}}"

@@ -49,7 +49,12 @@ def sentence_of(result: Result) -> str:
     question = _QUESTIONS.get(result.protocol, f"The protocol {result.protocol}")
     counted = counts_of(result)
     on = f" on {result.data.get('name') or 'these faces'}" + (f" ({counted})" if counted else "")
-    return f"{question}; measured{on} with the model {result.model.get('name') or 'given'}."
+    return f"{question}; measured{on} with {_model(result)}."
+
+
+def _model(result: Result) -> str:
+    name = result.model.get("name")
+    return f'the model "{name}"' if name else "a model without a name"
 
 
 def counts_of(result: Result) -> str:
