@@ -149,7 +149,8 @@ class Stress:
             notes.append("The pictures are grey, and so is what covers them.")
         if left_out:
             named = ", ".join(left_out[:8]) + (f" and {len(left_out) - 8} more" if len(left_out) > 8 else "")
-            notes.append(f"Left out: {len(left_out)} people with a single picture ({named}).")
+            who = "person" if len(left_out) == 1 else "people"
+            notes.append(f"Left out: {len(left_out)} {who} with a single picture ({named}).")
         return tuple(notes)
 
 

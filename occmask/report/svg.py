@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-
-from .listings import text
+from html import escape
 
 WIDTH, HEIGHT = 360.0, 250.0  # of a chart, in the units of its letters: it fills a phone at its natural size
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 12.0, 26.0, 40.0
@@ -77,12 +76,12 @@ class Plot:
 
 def svg(width: float, height: float, content: str, alt: str) -> str:
     """An SVG element that takes the width it is given."""
-    return f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{text(alt)}">{content}</svg>'
+    return f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(alt)}">{content}</svg>'
 
 
 def label_at(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "tick") -> str:
     """Words whose base line is at y."""
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text(words)}</text>'
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def percent_ticks(low: float) -> list[tuple[float, str]]:
