@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ import torch
 from PIL import Image
 
 import occmask
-from occmask.cli import main
-from occmask.evaluation.result import Result
+from occmask.cli import evaluation_data, main
+from occmask.data.faces import FaceSet
+from occmask.evaluation import PROTOCOLS
+from occmask.evaluation.result import Comparison, Result
+from occmask.images.skipping import Skipped
 
 STRESS = ["--set", "areas=[0.3]", "--set", 'occluders=["cup","book"]', "--set", "cells=2", "--set", "resamples=5"]
 
@@ -120,3 +124,63 @@ def test_bad_input_is_one_line_and_exit_2(capsys, weights, faces, tmp_path, word
     assert out == ""
     assert said in err
     assert err.count("\n") == 1
+
+
+class Recording:
+    """A protocol that keeps what it was given."""
+
+    given = None
+
+    def __call__(self, embed, data):
+        type(self).given = data
+        faces = data.faces if hasattr(data, "faces") else data.probes
+        embed(faces.images())
+        return Result(
+            protocol="recording",
+            settings={},
+            data={"fingerprint": "f"},
+            figures={},
+            worst=(Comparison(faces.name(0), faces.name(1), 0.5, True),),
+        )
+
+
+def loaders(calls):
+    """In place of the loaders of pairs, and of what holds probes and a gallery."""
+
+    def found(path):
+        def load(*words, **options):
+            calls.append((path.partition(":")[2], *words, *([options["root"]] if "root" in options else [])))
+            if path.endswith("ProbesAndGallery"):
+                return SimpleNamespace(**options)
+            images = np.random.default_rng(0).integers(0, 256, (2, 56, 48, 3)).astype(np.uint8)
+            faces = FaceSet.from_arrays(images, [0, 1])
+            skipped = (Skipped("line 7", "no such picture"),)
+            return SimpleNamespace(faces=faces, left=[0], right=[1], same=[False], skipped=skipped, doubtful=skipped)
+
+        return load
+
+    return found
+
+
+def test_pairs_and_galleries_reach_the_protocol(capsys, weights, faces, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(evaluation_data, "_found", loaders(calls))
+    PROTOCOLS.register("recording", Recording)
+    options = ["--protocol", "recording", "--quiet", "--out", tmp_path]
+    code, out, err = run(capsys, weights, faces, "--pairs", "list.csv", *options)
+    assert code == 0, err
+    assert calls == [("load_pairs", "list.csv", str(faces))]
+    assert err.splitlines() == ["skipped line 7: no such picture", "doubtful line 7: no such picture"]
+    assert "recording on list.csv" in out
+    assert (tmp_path / "report.html").read_text().count("data:image/jpeg") == 2
+    code, out, err = run(capsys, weights, faces, "--gallery", faces, *options)
+    assert code == 0, err
+    assert len(Recording.given.probes) == len(Recording.given.gallery) == 16
+    assert "recording on faces in faces" in out
+
+
+def test_pairs_are_the_default_of_a_bin_and_of_a_list():
+    words = {"data": "a/lfw.bin", "pairs": None}
+    assert evaluation_data.default_protocol(SimpleNamespace(**words)) == "pairs"
+    assert evaluation_data.default_protocol(SimpleNamespace(data="faces", pairs="p.txt")) == "pairs"
+    assert evaluation_data.default_protocol(SimpleNamespace(data="faces", pairs=None)) == "stress"
