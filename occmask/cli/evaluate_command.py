@@ -17,9 +17,9 @@ from ..measure.protocols import run_protocol
 from ..models import load_model
 from ..report.protocol_page import write_protocol_page
 from ..report.protocol_table import format_result
-from ..report.worst_pairs import Pictures
+from ..report.worst_pairs import PairPictures
 from ..spec import Spec
-from .evaluation_data import default_protocol, load_data, pictures_by_name
+from .evaluation_data import default_protocol, load_data, pictures_of
 from .settings import read_changes
 
 
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for result.json and report.html")
     parser.add_argument("--pairs", metavar="FILE", help="a list of pairs (LFW's pairs.txt, CSV) among DATA's pictures")
     parser.add_argument("--gallery", metavar="FACES", help="the people to search among, where DATA holds the probes")
+    parser.add_argument("--distractors", metavar="FACES", help="people who are none of the probes (MegaFace)")
     parser.add_argument("--template", metavar="NAME", help="how the pictures are aligned, where DATA does not say")
     parser.add_argument("--resize", action="store_true", help="allow pictures of any size (costs accuracy)")
     parser.add_argument("--unreadable", default="refuse", choices=["refuse", "skip"], help="(default: %(default)s)")
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
             progress=progress,
         )
     if arguments.out is not None:
-        _write(arguments.out, result, None if arguments.no_pictures else pictures_by_name(data))
+        _write(arguments.out, result, None if arguments.no_pictures else pictures_of(data))
     if arguments.json:
         print(json.dumps(result.to_dict()))
         return
@@ -82,7 +83,7 @@ def _counted(*, quiet: bool) -> Iterator[Callable[[int], object]]:
 
 def _data_name(arguments: argparse.Namespace) -> str:
     """The data as the user called them, without the folders they lie in."""
-    parts = [arguments.pairs or arguments.data, arguments.gallery]
+    parts = [arguments.pairs or arguments.data, arguments.gallery, arguments.distractors]
     return " in ".join(Path(part).name or str(part) for part in parts if part is not None)
 
 
@@ -94,9 +95,10 @@ def _check_folder(out: Path) -> None:
         raise OptionError(f"cannot make the folder {out}: {e.strerror}; choose another") from e
 
 
-def _write(out: Path, result: Result, pictures: Pictures | None) -> None:
+def _write(out: Path, result: Result, pictures: PairPictures | None) -> None:
     try:
         result.save(out / "result.json")
-        write_protocol_page(out / "report.html", result, pictures)
+        left, right = (None, None) if pictures is None else pictures
+        write_protocol_page(out / "report.html", result, left, right=right)
     except OSError as e:
         raise OptionError(f"cannot write to {out}: {e.strerror}; choose another folder") from e

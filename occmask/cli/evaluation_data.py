@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
@@ -18,6 +18,7 @@ from ..images.input_spec import InputSpec
 from ..images.pixels import Pixels
 from ..images.skipping import Skipped
 from ..measure.protocols import face_sets
+from ..report.worst_pairs import PairPictures
 
 
 def default_protocol(arguments: argparse.Namespace) -> str:
@@ -28,7 +29,8 @@ def default_protocol(arguments: argparse.Namespace) -> str:
 def load_data(arguments: argparse.Namespace, spec: InputSpec) -> Any:
     """What the protocol takes, in the model's size; what was skipped is named on stderr.
 
-    Pairs when DATA is a .bin or `--pairs` names a list of them; probes and a gallery with `--gallery`; else faces.
+    Pairs when DATA is a .bin or `--pairs` names a list of them; probes and a gallery with `--gallery`, and with
+    `--distractors` other people too; else faces.
     """
     options: dict[str, Any] = {
         "image_size": spec.size,
@@ -37,13 +39,19 @@ def load_data(arguments: argparse.Namespace, spec: InputSpec) -> Any:
         "unreadable": arguments.unreadable,
     }
     is_pairs = arguments.pairs is not None or Path(arguments.data).suffix == ".bin"
-    if is_pairs and arguments.gallery is not None:
-        raise OptionError("--gallery goes with probes, not with pairs; leave one of them out")
+    if is_pairs and (arguments.gallery is not None or arguments.distractors is not None):
+        raise OptionError("--gallery and --distractors go with probes, not with pairs; leave one of them out")
     data: Any
     if arguments.pairs is not None:
         data = _found("occmask.data.pairs:load_pairs")(arguments.pairs, root=arguments.data, **options)
     elif is_pairs and (arguments.protocol or "pairs") == "pairs":
         data = _found("occmask.data.pairs:load_pairs")(arguments.data, **options)
+    elif arguments.distractors is not None:
+        probes = _faces(arguments.data, options)
+        gallery = probes if arguments.gallery is None else _faces(arguments.gallery, options)
+        data = _found("occmask.evaluation.megaface:WithDistractors")(
+            probes=probes, gallery=gallery, distractors=_faces(arguments.distractors, options)
+        )
     elif arguments.gallery is not None:
         data = _found("occmask.evaluation.inputs:ProbesAndGallery")(
             probes=_faces(arguments.data, options), gallery=_faces(arguments.gallery, options)
@@ -58,14 +66,21 @@ def load_data(arguments: argparse.Namespace, spec: InputSpec) -> Any:
     return data
 
 
-def pictures_by_name(data: Any) -> Callable[[str], Pixels]:
-    """A picture of the data by the name that a result calls it."""
-    places = {faces.name(index): (faces, index) for faces in face_sets(data) for index in range(len(faces))}
+def pictures_of(data: Any) -> PairPictures:
+    """The pictures by the names that a result calls them: on the left of a pair probes, on the right the gallery."""
+    if hasattr(data, "gallery"):
+        return PairPictures(
+            _by_name([data.probes]), _by_name([getattr(data, "distractors", data.gallery), data.gallery])
+        )
+    return PairPictures(*2 * [_by_name(list(face_sets(data)))])
+
+
+def _by_name(sets: Sequence[FaceSet]) -> Callable[[str], Pixels]:
+    places = {faces.name(index): (faces, index) for faces in sets for index in range(len(faces))}
 
     def picture(name: str) -> Pixels:
         faces, index = places[name]
-        image: Pixels = faces.images([index])[0]
-        return image
+        return faces.image(index)
 
     return picture
 

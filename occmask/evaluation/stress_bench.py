@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .bootstrap import Bootstrap
 from .curves import score_histogram, thin_roc
+from .figure_names import at_far
 from .inputs import Faces
 from .metrics import Estimate, FloatArray, IntArray, RocCurve
 from .protocols import MIN_FALSE_ACCEPTS, Identification, Verification
@@ -68,7 +69,7 @@ class Bench:
         }
         if self.verification is not None and self.far is not None:
             found = self.verification(unseen, self.label, self.known, self.known_label)
-            figures[tar_name(self.far)] = found.tar[self.far]
+            figures[at_far("tar", self.far)] = found.tar[self.far]
             curves["roc"] = thin_roc(RocCurve(found.curve.far, found.curve.tar, np.empty(0)))
         figures["cosine"] = self.bootstrap.mean(cosine, self.label)
         trials = {"rank1": Trials(self.label, named.correct.astype(np.float64)), "cosine": Trials(self.label, cosine)}
@@ -106,12 +107,6 @@ class Bench:
     def _own_cosine(self, score: FloatArray) -> FloatArray:
         cosine: FloatArray = (score * self.same).sum(axis=1) / self.same.sum(axis=1)
         return cosine
-
-
-def tar_name(far: float) -> str:
-    """What the true accept rate at a FAR is called among figures: 0.01 -> "tar@1e-2"."""
-    mantissa, exponent = f"{far:.5e}".split("e")
-    return f"tar@{float(mantissa):g}e{int(exponent)}"
 
 
 def _resolvable(num_impostor: int) -> float | None:

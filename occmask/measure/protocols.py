@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -77,10 +77,11 @@ def _check_takes(protocol: Callable[..., Any], data: Any) -> None:
             f"{type(protocol).__name__} takes arrays, not a model and data; call it from Python, or choose a protocol "
             "such as 'stress'"
         )
-    wanted = parameters[1].annotation if len(parameters) > 1 else ""
+    wanted = str(parameters[1].annotation) if len(parameters) > 1 else ""
     if wanted == "Pairs" and not hasattr(data, "same"):
         raise ProtocolError("this protocol measures pairs: give a .bin, or a list of pairs among the faces (--pairs)")
-    if wanted == "ProbesAndGallery" and not hasattr(data, "gallery"):
+    several = wanted.startswith(("ProbesAndGallery", "PartialAndWhole", "WithDistractors"))
+    if several and not isinstance(data, Mapping) and not hasattr(data, "gallery"):
         raise ProtocolError("this protocol measures probes against a gallery: give both (--gallery)")
     if wanted == "Faces" and (hasattr(data, "same") or hasattr(data, "gallery")):
         raise ProtocolError("this protocol measures one set of faces: give no pairs and no gallery")
@@ -122,8 +123,9 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def face_sets(data: Any) -> Iterator[Any]:
-    """The sets of faces in what a protocol takes: itself, the faces of its pairs, or its probes and gallery."""
-    parts = [getattr(data, name) for name in ("faces", "probes", "gallery") if hasattr(data, name)]
+    """The sets of faces in what a protocol takes: itself, those of its pairs or groups, or its probes and gallery."""
+    names = ("faces", "probes", "gallery", "distractors")
+    parts = list(data.values()) if isinstance(data, Mapping) else [getattr(data, n) for n in names if hasattr(data, n)]
     for part in parts:
         yield from face_sets(part)
     if not parts:

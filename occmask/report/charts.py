@@ -90,25 +90,40 @@ def occluder_chart(result: Result) -> str:
 
 def roc_chart(result: Result) -> str:
     """TAR against FAR on a logarithmic axis; empty without a ROC."""
-    groups = _some_of(result, "roc")
+    return _rate_chart(result, "roc", "ROC", x_title="false accept rate (FAR)", y_title="true accept rate (TAR), %")
+
+
+def open_set_chart(result: Result) -> str:
+    """DIR against FPIR on a logarithmic axis; empty without such a curve."""
+    return _rate_chart(
+        result,
+        "dir",
+        "Open-set identification",
+        x_title="strangers accepted (FPIR)",
+        y_title="probes found and accepted (DIR), %",
+    )
+
+
+def _rate_chart(result: Result, curve: str, heading: str, *, x_title: str, y_title: str) -> str:
+    groups = _some_of(result, curve)
     if not groups:
         return ""
-    curves = {g: result.curves[g]["roc"] for g in groups}
+    curves = {g: result.curves[g][curve] for g in groups}
     positive = [float(c.x[c.x > 0].min()) for c in curves.values() if (c.x > 0).any()]
     power = min(-1, math.floor(math.log10(min(positive)) + 1e-9)) if positive else -1
-    low = 10.0**power
-    plot = Plot(logarithmic(low, 1), linear(0, 1))
+    plot = Plot(logarithmic(10.0**power, 1), linear(0, 1))
+    every = 1 if power > -7 else 2
     plot.axes(
-        x=[(10.0**p, "1" if p == 0 else f"1e{p}") for p in range(power, 1)],
+        x=[(10.0**p, "1" if p == 0 else f"1e{p}") for p in range(0, power - 1, -every)],
         y=percent_ticks(0),
-        x_title="false accept rate (FAR)",
-        y_title="true accept rate (TAR), %",
+        x_title=x_title,
+        y_title=y_title,
     )
-    for colour, curve in enumerate(curves.values()):
-        shown = curve.x > 0  # no place on a logarithmic axis
-        plot.line(curve.x[shown].tolist(), curve.y[shown].tolist(), colour=colour)
-    alt = f"ROC curves on a logarithmic axis of the false accept rate, for {_listed(groups)}."
-    return _figure("ROC", plot.drawn(alt), [group_name(g) for g in groups])
+    for colour, found in enumerate(curves.values()):
+        shown = found.x > 0  # no place on a logarithmic axis
+        plot.line(found.x[shown].tolist(), found.y[shown].tolist(), colour=colour)
+    alt = f"{heading}, on a logarithmic axis of {x_title}: {_listed(groups)}."
+    return _figure(heading, plot.drawn(alt), [group_name(g) for g in groups])
 
 
 def cmc_chart(result: Result) -> str:

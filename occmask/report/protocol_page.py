@@ -9,7 +9,7 @@ from typing import Any
 
 from ..evaluation.metrics import Estimate
 from ..evaluation.result import Result
-from .charts import area_chart, cmc_chart, occluder_chart, roc_chart, score_charts
+from .charts import area_chart, cmc_chart, occluder_chart, open_set_chart, roc_chart, score_charts
 from .heat_map import heat_maps, map_note
 from .listings import text
 from .protocol_style import PROTOCOL_STYLE
@@ -26,8 +26,9 @@ from .protocol_words import (
     title_of,
 )
 from .style import STYLE
-from .worst_pairs import Pictures, worst_pairs
+from .worst_pairs import PairPictures, Pictures, worst_pairs
 
+_SCORES = (roc_chart, score_charts, cmc_chart, open_set_chart)
 _CARE = (
     "Faces are people's data: know the law that protects them where you are, and share a page with pictures as you "
     "would share the photographs. Error rates differ between groups of people, and a small data set cannot show by "
@@ -36,20 +37,24 @@ _CARE = (
 )
 
 
-def write_protocol_page(path: str | Path, result: Result, pictures: Pictures | None) -> Path:
+def write_protocol_page(
+    path: str | Path, result: Result, pictures: Pictures | None, *, right: Pictures | None = None
+) -> Path:
     """Write the page of `result` to `path` and return the path.
 
     `pictures` finds a picture by its name in the data set, uint8 (H, W, 3), for the pairs the model was most wrong
-    about; None leaves faces out and names the pairs only.  What the result does not hold is left out.  The page needs
+    about; `right` finds those on the right of a pair where they are of another set, such as a gallery.  Without
+    `pictures` faces are left out, and the pairs are named only.  What the result does not hold is left out.  The page needs
     no network and no script.
     """
     title = title_of(result)
+    found = None if pictures is None else PairPictures(pictures, right or pictures)
     sections = (
         _section("By how much, and by what", area_chart(result) + occluder_chart(result), plots=True),
         _section("Where it is covered", heat_maps(result), plots=True, note=map_note(result)),
-        _section("Scores and errors", roc_chart(result) + score_charts(result) + cmc_chart(result), plots=True),
+        _section("Scores and errors", "".join(draw(result) for draw in _SCORES), plots=True),
         _section("All figures", _table(result)),
-        _section("The pairs it was most wrong about", worst_pairs(result.worst, pictures), note=_worst_note(result)),
+        _section("The pairs it was most wrong about", worst_pairs(result.worst, found), note=_worst_note(result)),
         _notes(result),
         _made_with(result),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -15,7 +16,14 @@ from .listings import text
 Pictures = Callable[[str], Pixels]  # the name of a picture in the data set -> uint8 (H, W, 3)
 
 
-def worst_pairs(worst: Sequence[Comparison], pictures: Pictures | None) -> str:
+class PairPictures(NamedTuple):
+    """Where the pictures of the pairs' left and right names are found; two sets may use one name for two pictures."""
+
+    left: Pictures
+    right: Pictures
+
+
+def worst_pairs(worst: Sequence[Comparison], pictures: PairPictures | None) -> str:
     """Genuine pairs scored lowest and impostor pairs scored highest; without `pictures` a list of names."""
     kinds = (
         ("One person, scored lowest", [pair for pair in worst if pair.same]),
@@ -34,8 +42,8 @@ def _named(pair: Comparison) -> str:
     return f"<li>{pair.score:.3f}: {text(pair.left)} and {text(pair.right)}</li>"
 
 
-def _pictured(pair: Comparison, pictures: Pictures) -> str:
-    images = "".join(_thumbnail(pictures(name), name) for name in (pair.left, pair.right))
+def _pictured(pair: Comparison, pictures: PairPictures) -> str:
+    images = _thumbnail(pictures.left(pair.left), pair.left) + _thumbnail(pictures.right(pair.right), pair.right)
     return (
         f'<figure><div class="two">{images}</div><figcaption><b>{pair.score:.3f}</b>'
         f"<small>{text(pair.left)}<br>{text(pair.right)}</small></figcaption></figure>"

@@ -150,7 +150,7 @@ def loaders(calls):
     def found(path):
         def load(*words, **options):
             calls.append((path.partition(":")[2], *words, *([options["root"]] if "root" in options else [])))
-            if path.endswith("ProbesAndGallery"):
+            if path.endswith(("ProbesAndGallery", "WithDistractors")):
                 return SimpleNamespace(**options)
             images = np.random.default_rng(0).integers(0, 256, (2, 56, 48, 3)).astype(np.uint8)
             faces = FaceSet.from_arrays(images, [0, 1])
@@ -177,6 +177,9 @@ def test_pairs_and_galleries_reach_the_protocol(capsys, weights, faces, tmp_path
     assert code == 0, err
     assert len(Recording.given.probes) == len(Recording.given.gallery) == 16
     assert "recording on faces in faces" in out
+    code, out, err = run(capsys, weights, faces, "--distractors", faces, *options)
+    assert code == 0, err
+    assert Recording.given.probes is Recording.given.gallery is not Recording.given.distractors
 
 
 def test_pairs_are_the_default_of_a_bin_and_of_a_list():

@@ -104,6 +104,8 @@ def test_pictures_of_another_size_or_alignment_are_refused(model):
         run_protocol(of_pairs, model, SimpleNamespace(faces=faces, left=[0], right=[1], same=[True]))
     with pytest.raises(DataError, match="aligned as 'orl'"):
         run_protocol(lambda embed, data: None, model, SimpleNamespace(probes=make_faces(), gallery=faces))
+    with pytest.raises(DataError, match="aligned as 'orl'"):
+        run_protocol(lambda embed, data: None, model, {"scarf": SimpleNamespace(probes=make_faces(), gallery=faces)})
 
 
 def _named(annotation):
@@ -120,7 +122,8 @@ def _named(annotation):
     ("annotation", "data", "said"),
     [
         ("Pairs", make_faces(), "measures pairs"),
-        ("ProbesAndGallery", make_faces(), "probes against a gallery"),
+        ("ProbesAndGallery | Mapping[str, ProbesAndGallery]", make_faces(), "probes against a gallery"),
+        ("WithDistractors", make_faces(), "probes against a gallery"),
         ("Faces", SimpleNamespace(faces=make_faces(), same=[True]), "one set of faces"),
         ("Faces", SimpleNamespace(probes=make_faces(), gallery=make_faces()), "one set of faces"),
     ],

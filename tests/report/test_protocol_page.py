@@ -123,7 +123,10 @@ def make_identification():
         settings={},
         data={"name": "probes", "fingerprint": "cd" * 32, "people": 10},
         figures={"closed": {"rank1": near(0.8), "rank5": near(0.9)}, "open": {"dir@1e-2": near(0.7)}},
-        curves={"closed": {"cmc": Curve(np.arange(1.0, 4), np.array([0.8, 0.85, 0.9]))}},
+        curves={
+            "closed": {"cmc": Curve(np.arange(1.0, 4), np.array([0.8, 0.85, 0.9]))},
+            "open": {"dir": Curve(np.array([1e-8, 1e-3, 1]), np.array([0.5, 0.7, 0.8]))},
+        },
     )
 
 
@@ -245,6 +248,13 @@ def test_worst_pairs_are_thumbnails_with_names_and_scores(write):
         assert told in page.text
 
 
+def test_the_right_of_a_pair_may_be_of_another_set(tmp_path):
+    path = write_protocol_page(tmp_path / "p.html", make_stress(), face, right=lambda name: face("other"))
+    images = Page(path.read_text()).all("img")
+    shown = [Image.open(io.BytesIO(base64.b64decode(i["src"].partition(",")[2]))) for i in images]
+    assert [round(np.asarray(p).mean() / 40) for p in shown] == [1, 5, 1, 5]
+
+
 def test_without_pictures_no_face_is_on_the_page(write):
     page = write(make_stress(), None)
     assert not page.all("img")
@@ -257,6 +267,7 @@ def test_what_was_not_measured_has_no_section(write):
     for heading in ("Where it is covered", "Scores and errors", "most wrong", "How to read", "What covers", "CMC"):
         assert heading not in text
     assert "My own" in text
+    assert "Open-set identification" in write(make_identification()).text
     pairs = write(make_pairs()).text
     for heading in ("CMC", "Where it is covered", "How much is covered"):
         assert heading not in pairs
