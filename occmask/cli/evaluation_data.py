@@ -69,9 +69,8 @@ def load_data(arguments: argparse.Namespace, spec: InputSpec) -> Any:
 def pictures_of(data: Any) -> PairPictures:
     """The pictures by the names that a result calls them: on the left of a pair probes, on the right the gallery."""
     if hasattr(data, "gallery"):
-        return PairPictures(
-            _by_name([data.probes]), _by_name([getattr(data, "distractors", data.gallery), data.gallery])
-        )
+        others = [data.distractors] if hasattr(data, "distractors") else []
+        return PairPictures(_by_name([data.probes]), _by_name([*others, data.gallery]))
     return PairPictures(*2 * [_by_name(list(face_sets(data)))])
 
 

@@ -44,8 +44,8 @@ def write_protocol_page(
 
     `pictures` finds a picture by its name in the data set, uint8 (H, W, 3), for the pairs the model was most wrong
     about; `right` finds those on the right of a pair where they are of another set, such as a gallery.  Without
-    `pictures` faces are left out, and the pairs are named only.  What the result does not hold is left out.  The page needs
-    no network and no script.
+    `pictures` faces are left out, and the pairs are named only.  What the result does not hold is left out.  The page
+    needs no network and no script.
     """
     title = title_of(result)
     found = None if pictures is None else PairPictures(pictures, right or pictures)
