@@ -13,18 +13,20 @@ from ..errors import OccmaskError
 from ..version import __version__
 
 # command -> what it does; each is a module of this package with `add_arguments(parser)` and `run(arguments)`
-COMMANDS = {
+COMMANDS = {  # in the order in which a person needs them
+    "demo": "train, measure and report on real faces in minutes",
     "list": "names of models and components",
     "show": "one model's or component's options and size",
-    "train": "train a recipe on a folder of faces",
-    "evaluate": "identification and verification under occlusion",
+    "align": "cut faces out of photographs, five points to their places",
+    "convert": "faces from one container to another: folder, rec, tar, lmdb, bin",
+    "pairs": "draw pairs for verification from a set of faces",
+    "occlude": "make a covered copy of a face set, with boxes, visible maps and a manifest",
     "import": "InsightFace's, AdaFace's, TFace's or FROM's weights",
+    "train": "train a recipe on a set of faces",
+    "evaluate": "run a protocol on a model: figures, one JSON and one page",
     "compare": "what two results of one protocol differ by, with paired intervals",
     "explain": "draw what the model believes is covered on one face",
-    "align": "cut faces out of photographs, five points to their places",
     "export": "write a model as a program: torch.export or ONNX",
-    "occlude": "make a covered copy of a face set, with boxes, visible maps and a manifest",
-    "demo": "train, measure and report on real faces in minutes",
     "doctor": "versions, devices, plug-ins and a self-check",
 }
 

@@ -16,6 +16,7 @@ PROTOCOLS: Registry[Callable[..., Any]] = Registry(
         "pairs": "occmask.evaluation.pair_verification:PairVerification",
         "pfr": "occmask.evaluation.pfr:PartialFaces",
         "occlusion": "occmask.evaluation.occlusion:OcclusionAccuracy",
+        "stress": "occmask.evaluation.stress:Stress",
     },
 )
 

@@ -1,0 +1,120 @@
+"""What `stress` puts before the probes: rectangles of a given area, worn things, and a block on each cell of a grid."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.random import Generator
+
+from ..errors import OptionError
+from ..images.pixels import Pixels
+from ..occluders.conditions import Probes
+from ..occluders.occlude import AreaPlacement, Occlusions, Placed, WornPlacement, clean
+from ..occluders.occluder import TRAIN_OCCLUDERS, Occluder, RectangularOccluder
+from ..occluders.textures import TEST_TEXTURES
+from ..spec import Spec
+
+DRAWN_OCCLUDERS = (
+    "eyeglasses",
+    "phone",
+    "book",
+    "rectangle",
+    "sunglasses",
+    "mouth_mask",
+    "scarf",
+    "hand",
+    "cup",
+)
+_TEST_RECTANGLE = Spec("rectangle", textures=tuple(TEST_TEXTURES))
+
+
+class Condition(NamedTuple):
+    """One way of covering every probe; None covers nothing."""
+
+    name: str
+    occlusion: Occlusions | None
+
+
+class CellPlacement:
+    """A rectangle of `block` of each side of the face, centred on one cell of a grid and clipped by the border."""
+
+    def __init__(self, row: int, column: int, *, cells: int, block: float):
+        self.row, self.column, self.cells, self.block = row, column, cells, block
+
+    def check(self, occluder: Occluder) -> None:
+        """Any occluder that fills a rectangle."""
+        if not isinstance(occluder, RectangularOccluder):
+            raise OptionError(f"a block needs an occluder that fills a rectangle, not {type(occluder).__name__}")
+
+    def __call__(self, occluder: Occluder, rng: Generator, image_size: tuple[int, int]) -> Placed:
+        assert isinstance(occluder, RectangularOccluder)
+        height, width = image_size
+        tall, wide = max(1, round(self.block * height)), max(1, round(self.block * width))
+        top = round((self.row + 0.5) / self.cells * height - tall / 2)
+        left = round((self.column + 0.5) / self.cells * width - wide / 2)
+        return Placed(occluder.fill(rng, tall, wide), left, top)
+
+
+def clean_and_areas(areas: Sequence[float]) -> tuple[Condition, ...]:
+    """Nothing, and then a rectangle of a test texture over each share of the picture: "clean", "area_10", ..."""
+    conditions = [Condition("clean", None)]
+    for area in areas:
+        if not 0 < area < 1 or round(100 * area) < 1:
+            raise OptionError(f"areas are shares of the picture between 0.01 and 1, such as 0.1, not {area!r}")
+        conditions.append(
+            Condition(f"area_{round(100 * area)}", Occlusions((_TEST_RECTANGLE,), AreaPlacement(area), share=1))
+        )
+    return _distinct(conditions)
+
+
+def worn(occluders: Sequence[Spec | str | Mapping[str, Any]]) -> tuple[Condition, ...]:
+    """Each occluder where it belongs on a face, under its own name."""
+    specs = [Spec.of(occluder) for occluder in occluders]
+    return _distinct([Condition(spec.name, Occlusions((spec,), WornPlacement(), share=1)) for spec in specs])
+
+
+def blocks(cells: int, block: float) -> tuple[Condition, ...]:
+    """A block of a test texture on each cell of a grid, row by row."""
+    if cells < 1 or not 0 < block <= 1:
+        raise OptionError(f"a map has cells >= 1 a side and blocks of 0 < block <= 1, not cells={cells}, block={block}")
+    return tuple(
+        Condition(
+            f"cell_{row}_{column}",
+            Occlusions((_TEST_RECTANGLE,), CellPlacement(row, column, cells=cells, block=block), share=1),
+        )
+        for row in range(cells)
+        for column in range(cells)
+    )
+
+
+def held_out(names: Sequence[str]) -> tuple[str, ...]:
+    """Those of the occluders that occmask's own recipes never train on."""
+    trained = {spec.name for spec in TRAIN_OCCLUDERS}
+    return tuple(name for name in names if name not in trained)
+
+
+def cover(images: Pixels, condition: Condition, *, first: int, seed: int, grey: bool) -> Probes:
+    """Pictures uint8 (n, H, W, 3), the probes number `first` and following, under one condition.
+
+    Probe i depends on (seed, condition's name, i) alone, as in `occmask.occluders.conditions.cover_probes`, so
+    batches of any size, and every model, see the same pictures.
+    """
+    out = Probes(
+        images.copy(), np.zeros((len(images), 4), np.float32), np.zeros((len(images), *images.shape[1:3]), bool)
+    )
+    for i, image in enumerate(images):
+        rng = np.random.default_rng((seed, zlib.crc32(condition.name.encode()), first + i))
+        face = clean(image) if condition.occlusion is None else condition.occlusion(image, rng, grey=grey)
+        out.images[i], out.box[i], out.covered[i] = face
+    return out
+
+
+def _distinct(conditions: Sequence[Condition]) -> tuple[Condition, ...]:
+    names = [condition.name for condition in conditions]
+    for name in names:
+        if names.count(name) > 1:
+            raise OptionError(f"{name!r} appears twice among the conditions; each can be measured once")
+    return tuple(conditions)

@@ -1,0 +1,114 @@
+"""A gallery, and what `stress` measures of probes against it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .bootstrap import Bootstrap
+from .curves import score_histogram, thin_roc
+from .figure_names import at_far
+from .inputs import Faces
+from .metrics import Estimate, FloatArray, IntArray, RocCurve
+from .protocols import MIN_FALSE_ACCEPTS, Identification, Verification
+from .result import Comparison, Curve, Trials
+
+_LONGEST_CMC = 50
+
+
+class Measured(NamedTuple):
+    """One condition: figures, the outcomes of each probe behind those that are means, and curves."""
+
+    figures: dict[str, Estimate]
+    trials: dict[str, Trials]
+    curves: dict[str, Curve]
+
+
+class Bench:
+    """known (G, D) unit rows of the gallery, its labels, and the probes' labels (P,), which every condition shares.
+
+    `far`: where the TAR is read; None takes the smallest power of ten that at least 10 impostor pairs resolve, and
+    leaves the TAR out when there is none.  `sampling`: the options of `Bootstrap`.
+    """
+
+    def __init__(
+        self,
+        known: NDArray[np.float32],
+        known_label: IntArray,
+        label: IntArray,
+        *,
+        far: float | None,
+        sampling: Mapping[str, Any],
+    ):
+        self.known, self.known_label, self.label = known.astype(np.float64), known_label, label
+        self.same: NDArray[np.bool_] = label[:, None] == known_label[None, :]  # (P, G)
+        self.far = _resolvable(int((~self.same).sum())) if far is None else far
+        self.identification = Identification(**sampling)
+        self.verification = None if self.far is None else Verification(fars=(self.far,), **sampling)
+        self.bootstrap = Bootstrap(**sampling)
+
+    def outcomes(self, unseen: NDArray[np.float32]) -> dict[str, FloatArray]:
+        """Of each probe (P,): whether it was named correctly, and its mean cosine with its own gallery pictures."""
+        named = self.identification(self.known, self.known_label, unseen, self.label)
+        return {"rank1": named.correct.astype(np.float64), "cosine": self._own_cosine(self.scores(unseen))}
+
+    def measure(self, unseen: NDArray[np.float32]) -> Measured:
+        """Everything about one condition, from its probes' unit rows (P, D)."""
+        named = self.identification(self.known, self.known_label, unseen, self.label)
+        score = self.scores(unseen)
+        cosine = self._own_cosine(score)
+        figures = {"rank1": named.rank1}
+        curves = {
+            "cmc": Curve(np.arange(1.0, len(named.cmc) + 1)[:_LONGEST_CMC], named.cmc[:_LONGEST_CMC]),
+            "genuine": score_histogram(score[self.same]),
+            "impostor": score_histogram(score[~self.same]),
+        }
+        if self.verification is not None and self.far is not None:
+            found = self.verification(unseen, self.label, self.known, self.known_label)
+            figures[at_far("tar", self.far)] = found.tar[self.far]
+            curves["roc"] = thin_roc(RocCurve(found.curve.far, found.curve.tar, np.empty(0)))
+        figures["cosine"] = self.bootstrap.mean(cosine, self.label)
+        trials = {"rank1": Trials(self.label, named.correct.astype(np.float64)), "cosine": Trials(self.label, cosine)}
+        return Measured(figures, trials, curves)
+
+    def falls(self, clean: Trials, covered: list[FloatArray], cells: int) -> dict[str, FloatArray]:
+        """(cells, cells) maps of clean minus covered outcomes of the same probes, with the intervals' ends."""
+        falls = [self.bootstrap.mean(clean.value - value, clean.person) for value in covered]
+        return {
+            name: np.array([getattr(fall, end) for fall in falls]).reshape(cells, cells)
+            for name, end in (("fall", "value"), ("low", "low"), ("high", "high"))
+        }
+
+    def most_wrong(
+        self, unseen: NDArray[np.float32], faces: Faces, probes: IntArray, gallery: IntArray, *, count: int
+    ) -> tuple[Comparison, ...]:
+        """The `count` genuine pairs scored lowest, then the `count` impostor pairs scored highest, by name."""
+        score = self.scores(unseen)
+        worst = []
+        for genuine, badness in ((True, score), (False, -score)):
+            flat = np.where(self.same == genuine, badness, np.inf).reshape(-1)
+            number = min(count, int((self.same == genuine).sum()))
+            nearest = np.argpartition(flat, number - 1)[:number]
+            for at in nearest[np.lexsort((nearest, flat[nearest]))].tolist():
+                row, column = divmod(at, score.shape[1])
+                names = faces.name(int(probes[row])), faces.name(int(gallery[column]))
+                worst.append(Comparison(*names, float(score[row, column]), genuine))
+        return tuple(worst)
+
+    def scores(self, unseen: NDArray[np.float32]) -> FloatArray:
+        """(P, G) cosine similarities of unit rows."""
+        score: FloatArray = unseen.astype(np.float64) @ self.known.T
+        return score
+
+    def _own_cosine(self, score: FloatArray) -> FloatArray:
+        cosine: FloatArray = (score * self.same).sum(axis=1) / self.same.sum(axis=1)
+        return cosine
+
+
+def _resolvable(num_impostor: int) -> float | None:
+    power = math.ceil(math.log10(MIN_FALSE_ACCEPTS / num_impostor) - 1e-9) if num_impostor else 0
+    return 10.0**power if power < 0 else None

@@ -1,0 +1,152 @@
+"""A protocol run on a model: pixels to embeddings, checks that data and model fit, and where the figures come from."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ..errors import OptionError, ProtocolError
+from ..evaluation.inputs import Embedder
+from ..evaluation.result import Result
+from ..images.pixels import Pixels, to_tensor
+from ..models.face import FaceModel
+from ..version import __version__
+
+
+def run_protocol(
+    protocol: Callable[..., Result],
+    model: FaceModel,
+    data: Any,
+    *,
+    device: torch.device | str = "cpu",
+    model_name: str = "",
+    data_name: str = "",
+    progress: Callable[[int], object] | None = None,
+) -> Result:
+    """What a protocol finds on a model, with the model's fingerprint and the versions that were used.
+
+    `data` is what the protocol takes: faces, pairs of faces, or probes and a gallery.  The model is moved to `device`
+    and stays there.  A protocol that takes `locate` gets the head's answers when the model has a head.  `progress` is
+    told after each batch how many pictures were embedded.  Raises `DataError` when the pictures have another size or
+    alignment than the model's, `ProtocolError` for a model in training mode, `OptionError` for the device.
+    """
+    if model.training:
+        raise ProtocolError(
+            "the model is in training mode, where a face's embedding depends on its batch; call .eval()"
+        )
+    _check_takes(protocol, data)
+    for faces in face_sets(data):
+        model.config.input_spec.check(size=faces.image_size, template=faces.template)
+    model.to(_device(device))
+    options: dict[str, Any] = {}
+    if model.head is not None and "locate" in inspect.signature(protocol).parameters:
+        options["locate"] = locator(model)
+    result = protocol(embedder_of(model, progress=progress), data, **options)
+    described = {"size": list(model.config.image_size), "template": model.config.template}
+    return replace(
+        result,
+        data={**result.data, "name": data_name or result.data.get("name", ""), **described},
+        model={
+            "name": model_name or _described(model),
+            "fingerprint": fingerprint(model),
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+        versions={
+            "occmask": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    )
+
+
+def _check_takes(protocol: Callable[..., Any], data: Any) -> None:
+    """A protocol says by the annotation of its second argument what it measures; nothing is known of others."""
+    parameters = list(inspect.signature(protocol).parameters.values())
+    if not parameters or parameters[0].name != "embed":
+        raise ProtocolError(
+            f"{type(protocol).__name__} takes arrays, not a model and data; call it from Python, or choose a protocol "
+            "such as 'stress'"
+        )
+    wanted = str(parameters[1].annotation) if len(parameters) > 1 else ""
+    if wanted == "Pairs" and not hasattr(data, "same"):
+        raise ProtocolError("this protocol measures pairs: give a .bin, or a list of pairs among the faces (--pairs)")
+    several = wanted.startswith(("ProbesAndGallery", "PartialAndWhole", "WithDistractors"))
+    if several and not isinstance(data, Mapping) and not hasattr(data, "gallery"):
+        raise ProtocolError("this protocol measures probes against a gallery: give both (--gallery)")
+    if wanted == "Faces" and (hasattr(data, "same") or hasattr(data, "gallery")):
+        raise ProtocolError("this protocol measures one set of faces: give no pairs and no gallery")
+
+
+def embedder_of(model: FaceModel, *, progress: Callable[[int], object] | None = None) -> Embedder:
+    """uint8 RGB pictures (N, H, W, 3) -> embeddings (N, D) float32 as the model gives them in use."""
+
+    def embed(images: Pixels) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = to_tensor(images, model.config.input_spec).to(_device_of(model))
+            rows: NDArray[np.float32] = model(batch).embedding.float().cpu().numpy()
+        if progress is not None:
+            progress(len(images))
+        return rows
+
+    return embed
+
+
+def locator(model: FaceModel) -> Callable[[Pixels], NDArray[np.float32]]:
+    """uint8 RGB pictures (N, H, W, 3) -> the boxes (N, 4) that the model's head believes are covered."""
+
+    def locate(images: Pixels) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = to_tensor(images, model.config.input_spec).to(_device_of(model))
+            boxes: NDArray[np.float32] = model.occlusion_answer(model(batch, occlusion=True)).box.float().cpu().numpy()
+        return boxes
+
+    return locate
+
+
+def fingerprint(model: nn.Module) -> str:
+    """SHA-256 over name, type, shape and bytes of every tensor: two models agree only if their weights do."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def face_sets(data: Any) -> Iterator[Any]:
+    """The sets of faces in what a protocol takes: itself, those of its pairs or groups, or its probes and gallery."""
+    names = ("faces", "probes", "gallery", "distractors")
+    parts = list(data.values()) if isinstance(data, Mapping) else [getattr(data, n) for n in names if hasattr(data, n)]
+    for part in parts:
+        yield from face_sets(part)
+    if not parts:
+        yield data
+
+
+def _device(device: torch.device | str) -> torch.device:
+    try:
+        wanted = torch.device(device)
+        torch.empty(0, device=wanted)
+    except (RuntimeError, AssertionError, NotImplementedError) as e:
+        raise OptionError(
+            f"the device {str(device)!r} cannot be used here ({str(e).splitlines()[0]}); use 'cpu'"
+        ) from e
+    return wanted
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _described(model: FaceModel) -> str:
+    head = model.config.head
+    return model.config.backbone.name + (f" with head {head.name}" if head is not None else "")

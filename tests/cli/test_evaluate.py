@@ -1,0 +1,189 @@
+"""`occmask evaluate`: what it prints, what it writes, and what bad input gives."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import occmask
+from occmask.cli import evaluation_data, main
+from occmask.data.faces import FaceSet
+from occmask.evaluation import PROTOCOLS
+from occmask.evaluation.result import Comparison, Result
+from occmask.images.skipping import Skipped
+
+STRESS = ["--set", "areas=[0.3]", "--set", 'occluders=["cup","book"]', "--set", "cells=2", "--set", "resamples=5"]
+
+
+def run(capsys, *words):
+    code = main(["evaluate", *(str(word) for word in words)])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    occmask.save_weights(occmask.build("from_tiny", image_size=(56, 48)), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    root = tmp_path_factory.mktemp("people") / "faces"
+    rng = np.random.default_rng(0)
+    for person in ("ann", "bob", "cyd", "dan"):
+        (root / person).mkdir(parents=True)
+        base = rng.integers(0, 256, (7, 6, 3)).repeat(8, 0).repeat(8, 1)
+        for number in range(4):
+            noisy = np.clip(base + rng.integers(-20, 20, base.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(root / person / f"{number}.png")
+    return root
+
+
+def test_a_run_prints_a_table_and_writes_a_result_and_a_page(capsys, weights, faces, tmp_path):
+    out_folder = tmp_path / "new" / "run"
+    code, out, err = run(capsys, weights, faces, *STRESS, "--out", out_folder, "--quiet")
+    assert (code, err) == (0, "")
+    assert "stress on faces: 4 people, 8 gallery, 8 probes" in out
+    assert "cup *" in out
+    assert max(len(line) for line in out.split("\n\n")[0].splitlines()) <= 80
+    result = Result.load(out_folder / "result.json")
+    assert list(result.figures) == ["clean", "area_30", "cup", "book"]
+    assert set(result.figures["cup"]) == {"rank1", "cosine", "iou"}  # 48 impostor pairs resolve no FAR
+    assert result.model["name"] == "tiny"
+    assert result.maps["rank1"]["fall"].shape == (2, 2)
+    page = (out_folder / "report.html").read_text()
+    assert page.count("data:image/jpeg") == 2 * len(result.worst)
+    assert result.model["fingerprint"] in page
+
+
+def test_json_is_the_result_and_no_pictures_leaves_faces_out(capsys, weights, faces, tmp_path):
+    code, out, _ = run(capsys, weights, faces, *STRESS, "--out", tmp_path, "--no-pictures", "--json", "--quiet")
+    assert code == 0
+    assert json.loads(out) == json.loads((tmp_path / "result.json").read_text())
+    page = (tmp_path / "report.html").read_text()
+    assert "data:image" not in page
+    assert "ann/" in page
+
+
+def test_a_bar_counts_the_embedded_faces_unless_it_is_quiet(capsys, weights, faces):
+    _, _, err = run(capsys, weights, faces, *STRESS)
+    assert "faces/s" in err
+
+
+def test_skipped_pictures_are_named(capsys, weights, faces, tmp_path):
+    root = tmp_path / "faces"
+    shutil.copytree(faces, root)
+    (root / "ann" / "torn.png").write_bytes(b"no picture")
+    code, _, err = run(capsys, weights, root, *STRESS, "--quiet")
+    assert code == 2
+    assert "torn.png" in err
+    code, _, err = run(capsys, weights, root, *STRESS, "--quiet", "--unreadable", "skip")
+    assert code == 0
+    assert err.startswith("skipped ")
+    assert "torn.png" in err
+
+
+def test_the_data_must_be_what_the_model_was_trained_on(capsys, weights, faces, tmp_path):
+    code, _, err = run(capsys, weights, "orl", *STRESS, "--quiet")
+    assert code == 2
+    assert "aligned as 'orl' and the model was trained on 'arcface'" in err
+    assert run(capsys, weights, faces, *STRESS, "--quiet", "--template", "orl")[0] == 2
+    large = tmp_path / "large"
+    shutil.copytree(faces, large)
+    for path in large.glob("*/*.png"):
+        Image.open(path).resize((96, 112)).save(path)
+    assert run(capsys, weights, large, *STRESS, "--quiet")[0] == 2
+    assert run(capsys, weights, large, *STRESS, "--quiet", "--resize")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["{tmp}/none.safetensors", "{faces}"], "no weights file"),
+        (["{weights}", "{faces}", "--protocol", "stres"], "Did you mean 'stress'"),
+        (["{weights}", "{faces}", "--set", "aeras=[0.1]"], "Did you mean 'areas'"),
+        (["{weights}", "{faces}", "--set", "areas"], "name=value"),
+        (["{weights}", "{faces}", "--set", "far=1e-6"], "smallest FAR they resolve"),
+        (["{weights}", "{faces}", "--protocol", "verification"], "takes arrays"),
+        (["{weights}", "{faces}", "--device", "abacus"], "'abacus' cannot be used here"),
+        (["{weights}", "{faces}", "--out", "{weights}/x"], "cannot make the folder"),
+        (["{weights}", "{faces}", "--pairs", "p.txt", "--gallery", "g", "--protocol", "stress"], "leave one of them"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(capsys, weights, faces, tmp_path, words, said):
+    names = {"weights": weights, "faces": faces, "tmp": tmp_path}
+    code, out, err = run(capsys, *(word.format(**names) for word in words), "--quiet")
+    assert code == 2
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+
+
+class Recording:
+    """A protocol that keeps what it was given."""
+
+    given = None
+
+    def __call__(self, embed, data):
+        type(self).given = data
+        faces = data.faces if hasattr(data, "faces") else data.probes
+        embed(faces.images())
+        return Result(
+            protocol="recording",
+            settings={},
+            data={"fingerprint": "f"},
+            figures={},
+            worst=(Comparison(faces.name(0), faces.name(1), 0.5, True),),
+        )
+
+
+def loaders(calls):
+    """In place of the loaders of pairs, and of what holds probes and a gallery."""
+
+    def found(path):
+        def load(*words, **options):
+            calls.append((path.partition(":")[2], *words, *([options["root"]] if "root" in options else [])))
+            if path.endswith(("ProbesAndGallery", "WithDistractors")):
+                return SimpleNamespace(**options)
+            images = np.random.default_rng(0).integers(0, 256, (2, 56, 48, 3)).astype(np.uint8)
+            faces = FaceSet.from_arrays(images, [0, 1])
+            skipped = (Skipped("line 7", "no such picture"),)
+            return SimpleNamespace(faces=faces, left=[0], right=[1], same=[False], skipped=skipped, doubtful=skipped)
+
+        return load
+
+    return found
+
+
+def test_pairs_and_galleries_reach_the_protocol(capsys, weights, faces, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(evaluation_data, "_found", loaders(calls))
+    PROTOCOLS.register("recording", Recording)
+    options = ["--protocol", "recording", "--quiet", "--out", tmp_path]
+    code, out, err = run(capsys, weights, faces, "--pairs", "list.csv", *options)
+    assert code == 0, err
+    assert calls == [("load_pairs", "list.csv", str(faces))]
+    assert err.splitlines() == ["skipped line 7: no such picture", "doubtful line 7: no such picture"]
+    assert "recording on list.csv" in out
+    assert (tmp_path / "report.html").read_text().count("data:image/jpeg") == 2
+    code, out, err = run(capsys, weights, faces, "--gallery", faces, *options)
+    assert code == 0, err
+    assert len(Recording.given.probes) == len(Recording.given.gallery) == 16
+    assert "recording on faces in faces" in out
+    code, out, err = run(capsys, weights, faces, "--distractors", faces, *options)
+    assert code == 0, err
+    assert Recording.given.probes is Recording.given.gallery is not Recording.given.distractors
+
+
+def test_pairs_are_the_default_of_a_bin_and_of_a_list():
+    words = {"data": "a/lfw.bin", "pairs": None}
+    assert evaluation_data.default_protocol(SimpleNamespace(**words)) == "pairs"
+    assert evaluation_data.default_protocol(SimpleNamespace(data="faces", pairs="p.txt")) == "pairs"
+    assert evaluation_data.default_protocol(SimpleNamespace(data="faces", pairs=None)) == "stress"
