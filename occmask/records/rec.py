@@ -126,7 +126,7 @@ class RecReader:
     def _index(self, files: RecFiles) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Keys, ascending and each once, and where their records begin."""
         if files.idx.exists():
-            keys, offsets = read_index(files.idx, at_most=self._file.size // (8 + HEADER.size))
+            keys, offsets = read_index(files.idx)
         else:
             keys, offsets = self._search()
         inside = (offsets >= 0) & (offsets < self._file.size) & (keys >= 0)
