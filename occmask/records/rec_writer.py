@@ -82,7 +82,8 @@ class RecWriter:
         existing = [file for file in self.files if file.exists()]
         if existing and not resume:
             raise DataError(f"{shown(existing[0])} exists; remove it, write elsewhere, or resume (resume=True)")
-        ends = self._read_back() if existing else _Ends(0, 0, 0)
+        begun = any(file.stat().st_size for file in existing)
+        ends = self._read_back() if begun else _Ends(0, 0, 0)
         try:
             rec.parent.mkdir(parents=True, exist_ok=True)
             # The names first: a .rec without a .lst is somebody else's, and is not continued.
@@ -92,14 +93,15 @@ class RecWriter:
         except OSError as e:
             raise DataError(f"{shown(where)}: cannot be written ({e.strerror})") from e
         self._offset = self._flushed = ends.rec
-        self._failure: str | None = None
+        self._failure: OSError | None = None
 
     def write(self, record: Record, person: str) -> None:
         """Append a record; its label is stored as it is.
 
         Raises `DataError`, and leaves the files as they were, when the name is not `person/picture` or would break a
         line, the label is another person's or not in 0 .. 2^24 - 1, there is no picture or one of more than 128 MiB,
-        or the layout is full: its float32 counts pictures and people up to 2^24.
+        or the layout is full: its float32 counts pictures and people up to 2^24.  Raises `OSError` when the disk does
+        not take it; the writer is of no use then, and the files are to be resumed.
         """
         name, label, image = record
         key = self.written + 1
@@ -132,6 +134,11 @@ class RecWriter:
             self._flush()
             for file in (self._rec, self._idx, self._lst):
                 os.fsync(file.fileno())
+            folder = os.open(self.files.rec.parent, os.O_RDONLY)  # which has the files' names
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
 
     def close(self) -> None:
         """Add who is where, and the size of the pictures; the files are complete then."""
@@ -168,15 +175,15 @@ class RecWriter:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """What could not be written once is not tried again: index and names might no longer fit the records."""
-        if self._failure is None and self._rec.closed:
-            self._failure = "the writer is closed"
+        if self._failure is not None:
+            raise self._failure
+        if self._rec.closed:
+            raise DataError(f"{shown(self.files.rec)}: the writer is closed")
         try:
-            if self._failure is None:
-                yield
-                return
+            yield
         except OSError as e:
-            self._failure = f"cannot be written ({e.strerror})"
-        raise DataError(f"{shown(self.files.rec)}: {self._failure}")
+            self._failure = e
+            raise
 
     def _write_property(self) -> None:
         try:

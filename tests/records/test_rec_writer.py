@@ -95,6 +95,12 @@ def test_names_labels_and_pictures_survive(
     assert list(reader.people) == list(people)
 
 
+def test_labels_need_not_be_close_together(tmp_path: Path) -> None:
+    reader = RecReader(write(tmp_path, somebody([5, 100_000, (1 << 24) - 1])))
+    assert reader.people == ("p005", "p100000", "p16777215")
+    assert [loaded_by_key(tmp_path, key)[0][0] for key in (1, 2, 3)] == [5, 100_000, (1 << 24) - 1]
+
+
 def test_a_name_of_no_encoding_survives(tmp_path: Path) -> None:
     record = Record(os.fsdecode(b"caf\xe9/\xff.jpg"), 0, JPEG)
     assert list(every_record(RecReader(write(tmp_path, [record])))) == [record]
@@ -207,6 +213,14 @@ def test_resuming_what_is_not_there_begins_it(tmp_path: Path) -> None:
     assert list(every_record(RecReader(tmp_path / "new" / "deep"))) == records
 
 
+@pytest.mark.parametrize("made", [["train.lst"], ["train.lst", "train.idx"], ["train.lst", "train.idx", "train.rec"]])
+def test_resuming_what_was_only_made_begins_it(tmp_path: Path, made: list[str]) -> None:
+    for name in made:
+        (tmp_path / name).touch()
+    records = somebody([0, 1])
+    assert list(every_record(RecReader(write(tmp_path, records, resume=True)))) == records
+
+
 def test_resuming_what_is_complete_changes_nothing(tmp_path: Path) -> None:
     write(tmp_path, somebody([0, 0, 1]))
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
@@ -255,12 +269,12 @@ def test_a_full_disk_stops_the_writer_for_good(tmp_path: Path) -> None:
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4 << 20, hard))
         writer.write(records[0], "p000")
-        with pytest.raises(DataError, match="cannot be written"):
+        with pytest.raises(OSError, match="File too large"):
             writer.write(records[1], "p000")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     for attempt in (lambda: writer.write(records[2], "p000"), writer.checkpoint, writer.close):
-        with pytest.raises(DataError, match="cannot be written"):
+        with pytest.raises(OSError, match="File too large"):  # and no DataError, which is one record's
             attempt()
     write(tmp_path, records, resume=True)
     assert list(every_record(RecReader(tmp_path))) == records
