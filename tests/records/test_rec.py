@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import multiprocessing
 import os
 import pickle
 import struct
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -94,6 +96,25 @@ def test_what_an_independent_writer_wrote_is_read_exactly(
         assert [record.image for record in every_record(reader)] == images
         assert [int(reader.people[label]) for label in reader.labels] == numbers
         assert reader.skipped == []
+
+
+# What mxnet 1.9.1 wrote (MXIndexedRecordIO, pack), compressed: two people, three pictures, magic words in two of them.
+MXNET_REC = (
+    "c-rGqzJ5-Pfq{XE0Rk8quz?2q|2O{U=cO_*Z~@h;Ffb^<)HC5$4^|80IDlvt28M)^#LOHJTLDQwGZwud3{nSFlkoor#7+gAc7gRc"
+    "Ffbf&Kv&0t)oce0b*vcb92`Jq0sv;2Bsc"
+)
+MXNET_IDX = "1\t0\n2\t48\n3\t112\n0\t164\n4\t204\n5\t244\n"
+
+
+def test_what_mxnet_wrote_is_read_exactly(tmp_path: Path) -> None:
+    (tmp_path / "train.rec").write_bytes(zlib.decompress(base64.b85decode(MXNET_REC)))
+    (tmp_path / "train.idx").write_text(MXNET_IDX)
+    reader = RecReader(tmp_path)
+    assert list(every_record(reader)) == [
+        Record("0/1.jpg", 0, JPEG + b"one"),
+        Record("0/2.jpg", 0, JPEG + b"\0" + MAGIC + MAGIC + b"tail"),
+        Record("1/3.bin", 1, MAGIC + b"\xff\xd8"),
+    ]
 
 
 def test_record_0_tells_pictures_from_people(tmp_path: Path) -> None:
