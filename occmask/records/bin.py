@@ -22,10 +22,11 @@ from ..errors import DataError
 from ..images.reading import shown
 from ..images.skipping import Skipped
 from .extension import HEAD, extension_of
+from .pickle_source import Blob
 from .pickled_arrays import STAND_INS, PickledArray
 from .random_access import RandomAccessFile
 from .record import Record
-from .restricted_pickle import Blob, load
+from .restricted_pickle import load
 
 LAYOUT = "a pickle of ([encoded pictures, two for each pair], [True or False for each pair])"
 _BATCH = 1000  # values that a reader of the pickle keeps on its stack

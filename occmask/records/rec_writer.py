@@ -6,10 +6,10 @@ import os
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, Self
 
 import numpy as np
 
@@ -18,46 +18,11 @@ from ..images.reading import decode_picture, shown
 from .random_access import RandomAccessFile
 from .rec import HEADER
 from .rec_files import LINE, RecFiles, parse_line
+from .rec_progress import EXACT, Ends, People, read_back
 from .record import Record
-from .recordio import frame, read_record, record_end
+from .recordio import frame, read_record
 
-EXACT = 1 << 24  # labels and keys are float32, which knows every integer up to here
 _PIECE = 1 << 22  # bytes of pictures that a killed process may lose when nobody asked for a checkpoint
-
-
-class _People:
-    """Who is who so far, and where each one's records begin: a few bytes a person."""
-
-    def __init__(self) -> None:
-        self._hashes = np.zeros(1024, np.int64)  # of the names, by label; 0 where there is none
-        self._last = -1
-        self.starts: array[int] | None = array("q")  # keys; None once a person's records are not in one piece
-        self.count = 0
-
-    @property
-    def num_classes(self) -> int:
-        used = np.flatnonzero(self._hashes)
-        return int(used[-1]) + 1 if len(used) else 0
-
-    def check(self, label: int, person: str) -> None:
-        if label < len(self._hashes) and self._hashes[label] not in (0, hash(person) or 1):
-            raise DataError(f"label {label} is another person's, not {person!r}'s")
-
-    def add(self, key: int, label: int, person: str) -> None:
-        if label == self._last:
-            return
-        self._last = label
-        if label >= len(self._hashes):
-            longer = np.zeros(min(2 * label + 1, EXACT), np.int64)
-            longer[: len(self._hashes)] = self._hashes
-            self._hashes = longer
-        if self._hashes[label]:
-            self.starts = None
-        else:
-            self._hashes[label] = hash(person) or 1
-            self.count += 1
-        if self.starts is not None:
-            self.starts.append(key)
 
 
 class RecWriter:
@@ -78,12 +43,13 @@ class RecWriter:
         rec = where if where.suffix == ".rec" else where / "train.rec"
         self.files = RecFiles.beside(rec)
         self.written = 0
-        self._people = _People()
+        self._people = People()
         existing = [file for file in self.files if file.exists()]
         if existing and not resume:
             raise DataError(f"{shown(existing[0])} exists; remove it, write elsewhere, or resume (resume=True)")
-        begun = any(file.stat().st_size for file in existing)
-        ends = self._read_back() if begun else _Ends(0, 0, 0)
+        ends = Ends(0, 0, 0)
+        if any(file.stat().st_size for file in existing):
+            self.written, ends = read_back(self.files, self._people)
         try:
             rec.parent.mkdir(parents=True, exist_ok=True)
             # The names first: a .rec without a .lst is somebody else's, and is not continued.
@@ -211,62 +177,6 @@ class RecWriter:
             self.close()
         else:
             self._leave()
-
-    def _read_back(self) -> _Ends:
-        """Count the whole records that index and names agree about, remember their people, and say where they end."""
-        if missing := [file for file in self.files[:3] if not file.exists()]:
-            raise DataError(
-                f"{shown(self.files.rec)}: no {missing[0].name}, so it was not begun by this writer; left as it is"
-            )
-        rec, rec_end = RandomAccessFile(self.files.rec), 0
-        offsets, any_lines = _offsets(self.files)
-        while offsets:
-            try:
-                rec_end = record_end(rec, offsets[-1])
-                break
-            except DataError:  # the index was ahead of the records when the writer was stopped
-                offsets.pop()
-        if not offsets and any_lines:
-            raise DataError(
-                f"{shown(self.files.rec)}: not begun by this writer, whose .idx and .lst both name the keys 1, 2, ...; "
-                "it is left as it is"
-            )
-        idx_end = lst_end = 0
-        with open(self.files.idx, "rb") as idx, open(self.files.lst, "rb") as lst:
-            for key, (indexed, named) in enumerate(islice(zip(idx, lst, strict=False), len(offsets)), 1):
-                line = parse_line(named)
-                if line is None:
-                    raise DataError(f"{shown(self.files.lst)}: line {key} is damaged")
-                self._people.add(key, int(line.label), os.fsdecode(line.person))
-                idx_end, lst_end = idx_end + len(indexed), lst_end + len(named)
-        self.written = len(offsets)
-        return _Ends(rec_end, idx_end, lst_end)
-
-
-class _Ends(NamedTuple):
-    """How many bytes of each file are kept."""
-
-    rec: int
-    idx: int
-    lst: int
-
-
-def _offsets(files: RecFiles) -> tuple[array[int], bool]:
-    """Where the records 1, 2, ... begin as long as index and names agree, and whether anything else is listed."""
-    offsets = array("q")
-    with open(files.idx, "rb") as idx, open(files.lst, "rb") as lst:
-        for key, (indexed, named) in enumerate(zip(idx, lst, strict=False), 1):
-            line = parse_line(named)
-            words = indexed.split()
-            whole = indexed.endswith(b"\n") and named.endswith(b"\n")
-            if not whole or line is None or len(words) != 2 or not all(word.isdigit() for word in words):
-                return offsets, whole
-            if not int(words[0]) == line.key == key or not line.label.isdigit() or int(line.label) >= EXACT:
-                return offsets, True
-            if len(offsets) and int(words[1]) <= offsets[-1]:
-                return offsets, True
-            offsets.append(int(words[1]))
-    return offsets, len(offsets) > 0
 
 
 def _opened(path: Path, size: int) -> BinaryIO:

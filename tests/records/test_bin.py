@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from occmask.errors import DataError
 from occmask.records.bin import BinReader, write_bin
 from occmask.records.extension import extension_of
+from occmask.records.pickle_source import Blob
 from occmask.records.record import Record, every_record
-from occmask.records.restricted_pickle import Blob
 
 JPEG = b"\xff\xd8\xff"
 ODD = JPEG + b"\\x41'\"\n\r\t\\\\n\\" + bytes(range(256))  # whatever a text may have to escape
@@ -254,7 +254,7 @@ def test_a_picture_that_is_none_says_why(tmp_path: Path, image: bytes, reason: s
 
 
 def test_a_picture_that_fills_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("occmask.records.restricted_pickle.MAX_BLOB", 255)
+    monkeypatch.setattr("occmask.records.pickle_source.MAX_BLOB", 255)
     with pytest.raises(DataError, match="bytes in one piece"):
         BinReader(saved(tmp_path, (IMAGES, SAME)))
 
