@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from array import array
 from itertools import islice
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from .rec_files import RecFiles, parse_line
 from .recordio import record_end
 
 EXACT = 1 << 24  # labels and keys are float32, which knows every integer up to here
+
+_ENTRY = re.compile(rb"([0-9]{1,18})\t([0-9]{1,18})\n")  # of the index
 
 
 class People:
@@ -97,19 +100,13 @@ def _offsets(files: RecFiles) -> tuple[array[int], bool]:
     offsets = array("q")
     with open(files.idx, "rb") as idx, open(files.lst, "rb") as lst:
         for key, (indexed, named) in enumerate(zip(idx, lst, strict=False), 1):
-            line = parse_line(named)
-            words = indexed.split()
-            whole = indexed.endswith(b"\n") and named.endswith(b"\n")
-            if (
-                not whole
-                or line is None
-                or len(words) != 2
-                or not all(word.isdigit() and len(word) < 19 for word in words)
-            ):
-                return offsets, whole
-            if not int(words[0]) == line.key == key or not line.label.isdigit() or int(line.label) >= EXACT:
+            line, entry = parse_line(named), _ENTRY.fullmatch(indexed)
+            if line is None or entry is None:
+                return offsets, indexed.endswith(b"\n") and named.endswith(b"\n")
+            offset = int(entry[2])
+            if not int(entry[1]) == line.key == key or not line.label.isdigit() or int(line.label) >= EXACT:
                 return offsets, True
-            if len(offsets) and int(words[1]) <= offsets[-1]:
+            if len(offsets) and offset <= offsets[-1]:
                 return offsets, True
-            offsets.append(int(words[1]))
+            offsets.append(offset)
     return offsets, len(offsets) > 0
