@@ -49,8 +49,8 @@ def run(arguments: argparse.Namespace) -> None:
         bad = _unreadable(pairs.faces, quiet=arguments.quiet)
         if bad:
             raise DataError(
-                f"{len(bad)} of the {len(pairs.faces)} pictures drawn cannot be read: {listed(bad.values())}. Repair or "
-                "remove them, or pass --unreadable skip to draw from the others"
+                f"{len(bad)} of the {len(pairs.faces)} pictures drawn cannot be read: {listed(bad.values())}. Repair "
+                "or remove them, or pass --unreadable skip to draw from the others"
             )
     save_pairs(out, pairs)
     for source, reason in skipped:

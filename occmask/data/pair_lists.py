@@ -18,7 +18,7 @@ SHOWN = 5  # bad lines that a message quotes
 HEADER = ("left", "right", "same")
 PERSON_COLUMNS = ("left_person", "right_person")
 SAME = {"1": True, "true": True, "yes": True, "0": False, "-1": False, "false": False, "no": False}
-_NUMBER = re.compile(r"[0-9]{1,9}")
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,8}")  # of a picture, or of pairs
 _EXPECTED = {
     "csv": "left,right,same with same one of " + "/".join(SAME),
     "lfw": "LFW's 'name number number' (same person) or 'name number name number' (different people)",
@@ -89,7 +89,7 @@ def parse_pair_list(text: str, where: str) -> list[ListedPair]:
 def write_pair_list(path: str | os.PathLike[str], pairs: Iterable[tuple[str, str, bool]]) -> None:
     """Write `left,right,same` lines under that header, UTF-8: what `parse_pair_list` reads back the same."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_MINIMAL)
+    writer = csv.writer(text)  # lines end as RFC 4180 says, so that names with either character in them are quoted
     writer.writerow(HEADER)
     writer.writerows((left, right, int(same)) for left, right, same in pairs)
     try:
@@ -140,7 +140,7 @@ def _comma_separated(text: str, where: str) -> list[ListedPair]:
 def _row_pair(number: int, row: Sequence[str], at: dict[str, int]) -> ListedPair | None:
     found = {name: row[place] for name, place in at.items() if place < len(row)}
     same = SAME.get(found.get("same", "").strip().lower())
-    if same is None or not found["left"].strip() or not found["right"].strip():
+    if same is None or not found.get("left", "").strip() or not found.get("right", "").strip():
         return None
     left_person, right_person = (found.get(name, "").strip() or None for name in PERSON_COLUMNS)
     return ListedPair(number, found["left"], found["right"], same, left_person, right_person)
