@@ -128,7 +128,7 @@ def load_pairs(
     found = find_pictures(names, root, image_size=image_size, resize=resize)
     if not found.rows or (found.missing and unreadable == "refuse"):
         raise DataError(
-            f"{shown(path)}: {len(found.missing)} of {len(names)} pictures are not in {shown(root)}: "
+            f"{shown(path)}: {len(found.missing)} of {len(names)} pictures named are not in {shown(root)}: "
             f"{_some(found.missing)}; pass root=, the folder or container that their names start from"
             + (", or unreadable='skip' to leave their pairs out" if found.rows else "")
         )
@@ -235,14 +235,15 @@ def _people(
 
 
 def _is_bin(path: str | os.PathLike[str]) -> bool:
-    """Whether the file is a pickle, by its name or its first byte; a text does not begin with 0x80."""
+    """Whether the file is a pickle, by its name or by how pickles of protocol 2 and later begin."""
     if os.fspath(path).endswith(".bin"):
         return True
     try:
         with open(path, "rb") as file:
-            return file.read(1) == b"\x80"
+            beginning = file.read(2)
     except (OSError, ValueError):
         return False  # what is wrong with it is said by whoever reads it
+    return len(beginning) == 2 and beginning[0] == 0x80 and 2 <= beginning[1] <= 5
 
 
 def _some(bad: Sequence[Skipped]) -> str:

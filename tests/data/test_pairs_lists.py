@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from occmask.data.pair_lists import MAX_BYTES, ListedPair, parse_pair_list, read_pair_list, write_pair_list
+from occmask.data.pairs import load_pairs
 from occmask.errors import DataError
 
 LFW = "2\t1\nAbel_Pacheco\t1\t4\nAbdel_Madi\t1\tDean_Barker\t12\nAkhmed\t2\t3\nTim\t1\tUri\t1\n"
@@ -50,7 +52,7 @@ def test_a_person_with_spaces_in_the_name_needs_tabs() -> None:
 
 @pytest.mark.parametrize("lines", [LFW.replace("2\t1", "2\t2"), LFW.replace("2\t1", "10\t300"), "3\n" + LFW[4:]])
 def test_a_list_that_is_not_what_its_header_promises_is_refused(lines: str) -> None:
-    with pytest.raises(DataError, match="the header promises .* and the lines hold 2 and 2"):
+    with pytest.raises(DataError, match=r"the header promises .* and the lines hold 2 and 2"):
         read(lines)
 
 
@@ -165,14 +167,13 @@ def mutated(text: bytes, rng: np.random.Generator) -> bytes:
 @pytest.mark.parametrize("text", [LFW, LFW[4:], CSV, "a.jpg b.jpg 1\nc.jpg d.jpg 0\n"])
 def test_no_mutation_of_a_list_does_worse_than_a_clear_error(text: str) -> None:
     rng = np.random.default_rng(0)
-    good = 0
+    good, errors = 0, []
     for _ in range(2500):
         harmed = mutated(text.encode(), rng).decode("utf-8-sig", errors="surrogateescape")
         try:
             pairs = parse_pair_list(harmed, "pairs.txt")
         except DataError as e:
-            assert str(e).startswith("pairs.txt: ")
-            assert str(e).count("\n") == 0
+            errors.append(str(e))
             continue
         good += 1
         assert pairs
@@ -180,4 +181,29 @@ def test_no_mutation_of_a_list_does_worse_than_a_clear_error(text: str) -> None:
             assert pair.left.strip()
             assert pair.right.strip()
             assert isinstance(pair.same, bool)
-    assert 100 < good < 2400  # both ways are taken
+    assert all(error.startswith("pairs.txt: ") and "\n" not in error for error in errors)
+    assert min(good, len(errors)) > 100  # both ways are taken
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [LFW, CSV])
+def test_no_mutated_file_of_pairs_does_worse_than_a_clear_error(text: str, tmp_path: Path) -> None:
+    for name in {name for pair in [*LFW_PAIRS, *read(CSV)] for name in pair[:2]}:
+        path = tmp_path / (name if name.endswith(".png") else f"{name}.png")
+        path.parent.mkdir(exist_ok=True)
+        Image.new("L", (2, 2), 9).save(path)
+    rng = np.random.default_rng(1)
+    good, errors = 0, []
+    for number in range(2000):
+        (tmp_path / "pairs.txt").write_bytes(mutated(text.encode(), rng))
+        try:
+            pairs = load_pairs(tmp_path / "pairs.txt", image_size=(2, 2), unreadable=("refuse", "skip")[number % 2])
+        except DataError as e:
+            errors.append(str(e))
+            continue
+        good += 1
+        assert len(pairs)
+        assert pairs.faces.images().shape == (len(pairs.faces), 2, 2, 3)
+        assert set(pairs.left.tolist()) | set(pairs.right.tolist()) == set(range(len(pairs.faces)))
+    assert all(str(tmp_path) in error and "\n" not in error for error in errors)
+    assert min(good, len(errors)) > 100
