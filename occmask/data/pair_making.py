@@ -72,7 +72,9 @@ def make_pairs(
 
 def _deal(labels: Indices, folds: int, rng: Generator) -> list[_Fold]:
     """Whoever has most pictures first, equals by lot, each to the fold with the fewest pictures so far."""
-    people = [np.flatnonzero(labels == label) for label in rng.permutation(np.unique(labels))]
+    borders = np.flatnonzero(np.diff(np.sort(labels))) + 1
+    people = np.split(np.argsort(labels, kind="stable"), borders)
+    people = [people[person] for person in rng.permutation(len(people))]
     people.sort(key=len, reverse=True)
     dealt = [_Fold([]) for _ in range(folds)]
     fewest = [(0, 0, fold) for fold in range(folds)]  # pictures, people, fold

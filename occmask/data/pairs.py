@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import NamedTuple, Unpack
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,11 +17,12 @@ from ..images.pixels import check_image_size
 from ..images.reading import shown
 from ..images.skipping import Skipped, check_unreadable
 from .faces import FaceSet
-from .pair_checks import contradictions, doubts, folders_are_people, joined
-from .pair_lists import ListedPair, read_pair_list, write_pair_list
-from .pair_pictures import NamedPictures, find_pictures
+from .pair_lists import read_pair_list, write_pair_list
+from .pair_people import contradictions, doubts, people_of
+from .pair_pictures import find_pictures
 from .readers import FaceOptions, faces_from_pictures, faces_of
 
+BESIDE = ".pairs.csv"  # what the name of a list adds to that of its container
 NAMED = 20  # pictures or pairs that one message names
 
 
@@ -100,8 +100,8 @@ def load_pairs(
     """The pairs of a file: InsightFace's .bin, LFW's pairs.txt, or a list of the kinds in `parse_pair_list`.
 
     `root` is what a list's names start from: a folder, a container in any format whose records have these names, or
-    "orl"; the list's own folder if left out.  A picture is read once, however many pairs show it.  The other options
-    are those of `load_faces`.
+    "orl".  Left out, it is the container that the list lies beside (`faces.tar` of `faces.tar.pairs.csv`), else the
+    list's own folder.  A picture is read once, however many pairs show it.  The other options are `load_faces`'s.
 
     Who is who is taken from the list (LFW's names, person columns) or from the container; else from the pictures'
     folders, if they go with most of the labels; else pictures that pairs of one person join are one person.
@@ -122,9 +122,9 @@ def load_pairs(
             unreadable=unreadable,
             verify=verify,
         )
-    pairs = read_pair_list(path)
-    names = dict.fromkeys(name for pair in pairs for name in (pair.left, pair.right))
-    root = Path(path).parent if root is None else root
+    listed = read_pair_list(path)
+    names = dict.fromkeys(name for pair in listed for name in (pair.left, pair.right))
+    root = _root(Path(path)) if root is None else root
     found = find_pictures(names, root, image_size=image_size, resize=resize)
     if not found.rows or (found.missing and unreadable == "refuse"):
         raise DataError(
@@ -132,22 +132,23 @@ def load_pairs(
             f"{_some(found.missing)}; pass root=, the folder or container that their names start from"
             + (", or unreadable='skip' to leave their pairs out" if found.rows else "")
         )
-    skipped = [Skipped(str(pair), "a picture of it was not found") for pair in pairs if not _has_both(found, pair)]
-    pairs = [pair for pair in pairs if _has_both(found, pair)]
+    pairs = [pair for pair in listed if {pair.left, pair.right} <= found.rows.keys()]
+    lost = [pair for pair in listed if not {pair.left, pair.right} <= found.rows.keys()]
+    skipped = [Skipped(str(pair), "a picture of it was not found") for pair in lost]
     rows = np.array([(found.rows[pair.left], found.rows[pair.right]) for pair in pairs], np.int64).reshape(-1, 2)
     same = np.array([pair.same for pair in pairs], bool)
-    people = _people(pairs, found, rows, same)
-    wrong = contradictions(rows[:, 0], rows[:, 1], same, people.labels if people.known else None)
-    wrong |= dict.fromkeys(people.torn, "a picture of it is of two people")
-    described = [Skipped(str(pairs[index]), why) for index, why in sorted(wrong.items())]
+    people = people_of(pairs, found, rows, same)
+    wrong = contradictions(rows, same, people)
+    described = [Skipped(str(pairs[index]), why) for index, why in wrong.items()]
     if wrong and unreadable == "refuse":
         raise DataError(
             f"{shown(path)}: {len(wrong)} of {len(pairs)} pairs contradict others, or the people in them: "
             f"{_some(described)}. Correct them, or pass unreadable='skip' to leave them out"
         )
+    skipped += described
     kept = np.array([index for index in range(len(pairs)) if index not in wrong], np.int64)
     if not len(kept):
-        raise DataError(f"{shown(path)}: no pair can be used; left out: {_some([*skipped, *described])}")
+        raise DataError(f"{shown(path)}: no pair can be used; left out: {_some(skipped)}")
     faces = faces_from_pictures(
         found.pictures,
         labels=people.labels,
@@ -160,7 +161,7 @@ def load_pairs(
         where=shown(path),
         rows=np.unique(rows[kept]),
     )
-    return _of_readable(faces, rows[kept], same[kept], [str(pairs[index]) for index in kept], [*skipped, *described])
+    return _of_readable(faces, rows[kept], same[kept], [str(pairs[index]) for index in kept], skipped)
 
 
 def load_bin_pairs(path: str | os.PathLike[str], **options: Unpack[FaceOptions]) -> FacePairs:
@@ -198,40 +199,14 @@ def _of_readable(
     if not whole.any():
         raise DataError(f"no pair can be used; left out: {_some([*skipped, *lost])}")
     kept = np.flatnonzero(whole)
-    left, right, same = ends[kept, 0], ends[kept, 1], same[kept]
-    doubtful = [Skipped(names[kept[pair]], why) for pair, why in doubts(left, right, same, faces.labels).items()]
-    return FacePairs.among(faces, left, right, same, skipped=[*skipped, *lost], doubtful=doubtful)
+    same = same[kept]
+    doubtful = [Skipped(names[kept[pair]], why) for pair, why in doubts(ends[kept], same, faces.labels).items()]
+    return FacePairs.among(faces, ends[kept, 0], ends[kept, 1], same, skipped=[*skipped, *lost], doubtful=doubtful)
 
 
-def _has_both(found: NamedPictures, pair: ListedPair) -> bool:
-    return pair.left in found.rows and pair.right in found.rows
-
-
-class _People(NamedTuple):
-    labels: NDArray[np.int64]  # of all pictures that were found, and of their container's others
-    names: Sequence[str]
-    known: bool  # and not only concluded from the pairs
-    torn: Sequence[int] = ()  # pairs with a picture that other pairs call another person
-
-
-def _people(
-    pairs: Sequence[ListedPair], found: NamedPictures, rows: NDArray[np.int64], same: NDArray[np.bool_]
-) -> _People:
-    listed = [name for pair in pairs for name in (pair.left_person, pair.right_person) if name is not None]
-    if len(listed) < 2 * len(pairs):
-        if found.labels is not None:
-            return _People(found.labels, found.people, known=True)
-        left, right = ([found.pictures.name(row) for row in column] for column in rows.T.tolist())
-        if not folders_are_people(left, right, same):
-            labels = joined(len(found.pictures), rows[same, 0], rows[same, 1])
-            names = [f"person {label + 1}" for label in range(labels.max(initial=-1) + 1)]
-            return _People(labels, names, known=False)
-        listed = [posixpath.dirname(name) for both in zip(left, right, strict=True) for name in both]
-    people, of_ends = np.unique(listed, return_inverse=True)
-    labels = np.zeros(len(found.pictures), np.int64)
-    labels[rows.reshape(-1)] = of_ends.reshape(-1)
-    torn = np.flatnonzero((labels[rows] != of_ends.reshape(rows.shape)).any(axis=1))
-    return _People(labels, [str(name) for name in people], known=True, torn=torn.tolist())
+def _root(path: Path) -> Path:
+    container = path.with_name(path.name.removesuffix(BESIDE))
+    return container if container != path and container.exists() else path.parent
 
 
 def _is_bin(path: str | os.PathLike[str]) -> bool:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from occmask.data.faces import FaceSet
-from occmask.data.pair_checks import joined
 from occmask.data.pair_making import make_pairs
+from occmask.data.pair_people import joined
 from occmask.data.pairs import FacePairs, load_bin_pairs, load_pairs, save_pairs
 from occmask.data.readers import load_folder
 from occmask.errors import DataError, OptionError, ShapeError
@@ -207,7 +207,7 @@ def test_person_columns_are_believed_before_folders(root: Path, tmp_path: Path) 
         ("Ann/Ann_0001,Bob/Bob_0001,1\nBob/Bob_0001,Ann/Ann_0001,0\n", {1: "both ways", 2: "both ways"}),
         (
             "Ann/Ann_0001,Ann/Ann_0002,1,x,x\nAnn/Ann_0002,Bob/Bob_0001,0,z,y\n",
-            {1: "a picture of it is of two people"},
+            dict.fromkeys((1, 2), "a picture of it is of several people"),
         ),
         (
             "Ann/Ann_0001,Ann/Ann_0002,1\nBob/Bob_0001,Bob/Bob_0002,1\nBob/Bob_0001,Ann/Ann_0002,1\n",
@@ -266,6 +266,11 @@ def test_a_container_gives_pictures_by_name_and_their_people(container: Path, tm
     assert len(unverified) == 3
 
 
+def test_a_list_beside_a_container_needs_no_root(container: Path, tmp_path: Path) -> None:
+    path = written(tmp_path, "x/1,x/0,1\n", "train.rec.pairs.csv")
+    assert levels(load_pairs(path, image_size=SIZE)) == [(1, 0, True)]
+
+
 def test_a_container_may_be_a_folder(container: Path, tmp_path: Path) -> None:
     (tmp_path / "lmdb").mkdir()
     assert levels(load(tmp_path, "x/1,x/0,1\n", tmp_path / "lmdb")) == [(1, 0, True)]
@@ -299,6 +304,18 @@ def test_a_bin_keeps_its_order_and_lists_what_contradicts_itself(bin_file: Path)
     assert pairs.skipped == (Skipped("pair 6", "3/3.jpg was left out"),)
     assert pairs.doubtful == (Skipped("pair 1", "labelled both ways"), Skipped("pair 2", "labelled both ways"))
     assert len(pairs.faces) == 4
+
+
+def test_a_bin_file_holds_the_pairs_that_were_written(root: Path, tmp_path: Path) -> None:
+    write_bin = pytest.importorskip("occmask.records.bin").write_bin
+    folder = load_folder(root, image_size=SIZE)
+    data = [path.read_bytes() for path in sorted(root.rglob("*_*.*"))]
+    ends = [(5, 4), (1, 0), (0, 2), (3, 4), (0, 1)]
+    write_bin(tmp_path / "lfw.bin", [data[end] for pair in ends for end in pair], [1, 1, 0, 0, 1])
+    pairs = load_pairs(tmp_path / "lfw.bin", image_size=SIZE)
+    assert levels(pairs) == [(*pair, same) for pair, same in zip(ends, (True, True, False, False, True), strict=True)]
+    assert len(pairs.faces) == len(folder)
+    assert pairs.doubtful == (Skipped("pair 5", "the same pair as an earlier one"),)
 
 
 def test_a_bin_is_known_by_its_first_byte_and_takes_no_root(bin_file: Path, tmp_path: Path) -> None:
@@ -342,8 +359,7 @@ def test_joined_pictures_are_those_with_a_path_between_them(count: int, edges: l
         reach[one, other] = reach[other, one] = True
     for _ in range(count):
         reach = (reach.astype(int) @ reach.astype(int)) > 0
-    ends = np.array(edges, np.int64).reshape(-1, 2)
-    labels = joined(count, ends[:, 0], ends[:, 1])
+    labels = joined(count, np.array(edges, np.int64).reshape(-1, 2))
     assert ((labels[:, None] == labels) == reach).all()
     assert list(dict.fromkeys(labels.tolist())) == list(range(labels.max() + 1))
 
