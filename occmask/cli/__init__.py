@@ -1,4 +1,4 @@
-"""The command line: `occmask list | show | pairs | train | evaluate | explain | demo | doctor`."""
+"""The command line: `occmask list | show | train | evaluate | explain | demo | doctor`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..version import __version__
 COMMANDS = {
     "list": "names of models and components",
     "show": "one model's or component's options and size",
-    "pairs": "draw verification pairs from any set of faces",
     "train": "train a recipe on a folder of faces",
+    "pairs": "draw verification pairs from any set of faces",
     "evaluate": "identification and verification under occlusion",
     "explain": "draw what the model believes is covered on one face",
     "demo": "train, measure and report on real faces in minutes",
