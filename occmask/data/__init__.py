@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 DATASETS: Registry[FaceSet] = Registry(
     "data set",
     "occmask.datasets",
-    {"orl": "occmask.data.orl:load_orl", "folder": "occmask.data.readers:load_folder"},
+    {
+        "orl": "occmask.data.orl:load_orl",
+        "mapstyle": "occmask.data.mapstyle:faces_from_mapstyle",
+        **{name: f"occmask.data.readers:load_{name}" for name in ("folder", "list", "rec", "lmdb", "tar", "bin")},
+    },
 )
 
 __all__ = ["DATASETS"]

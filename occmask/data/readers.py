@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +15,20 @@ from ..errors import DataError
 from ..images.pixels import Pixels, check_image_size, crop, fit, is_grey
 from ..images.reading import decode_picture, shown
 from ..images.skipping import Skipped, check_unreadable, listed
-from ..records.folder import FolderReader
 from ..records.record import RecordReader
 from .faces import FaceSet, Pictures
 
 SAMPLED = 256  # pictures looked at for colour when not all of them are read
+
+
+class FaceOptions(TypedDict, total=False):
+    """The options of `faces_of`, for functions that hand them on."""
+
+    image_size: tuple[int, int]
+    template: str
+    resize: bool
+    unreadable: str
+    verify: bool
 
 
 @dataclass(frozen=True)
@@ -36,33 +47,61 @@ class RecordPictures:
 
     def read(self, index: int) -> Pixels:
         record = self.records[index]
-        name = shown(record.name)
-        picture = decode_picture(record.image, name)
-        return fit(picture, self.image_size) if self.resize else crop(picture, self.image_size, name)
+        return aligned(record.image, shown(record.name), image_size=self.image_size, resize=self.resize)
 
 
-def load_folder(
-    root: str | os.PathLike[str],
-    *,
-    image_size: tuple[int, int] = (112, 96),
-    template: str = "arcface",
-    resize: bool = False,
-    unreadable: str = "refuse",
-    verify: bool = True,
-) -> FaceSet:
-    """The pictures of `root/person/picture`, people and files sorted by name; see `faces_of` for the options.
+def aligned(data: bytes, name: str, *, image_size: tuple[int, int], resize: bool) -> Pixels:
+    """An encoded picture as uint8 (H, W, 3) of `image_size`; of another size only where `resize` allows it."""
+    picture = decode_picture(data, name)
+    return fit(picture, image_size) if resize else crop(picture, image_size, name)
+
+
+class FaceLoader:
+    """Loads the face sets of one format; every format is loaded with the same options, those of `faces_of`.
+
+    `reader` names the class that opens a container, "module:attribute": it is imported when it is first needed, so that
+    a format costs nothing, and needs no package, before it is used.
+    """
+
+    def __init__(self, reader: str, description: str):
+        self.reader, self.__doc__ = reader, description
+
+    def __call__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        image_size: tuple[int, int] = (112, 96),
+        template: str = "arcface",
+        resize: bool = False,
+        unreadable: str = "refuse",
+        verify: bool = True,
+    ) -> FaceSet:
+        return faces_of(
+            resolve_name(self.reader)(path),
+            image_size=image_size,
+            template=template,
+            resize=resize,
+            unreadable=unreadable,
+            verify=verify,
+            where=shown(path),
+        )
+
+
+load_folder = FaceLoader(
+    "occmask.records.folder:FolderReader",
+    """The pictures of `root/person/picture`, people and files sorted by name.
 
     Names that begin with a dot are ignored; whatever else is no picture in a person's folder is refused or skipped.
-    """
-    return faces_of(
-        FolderReader(root),
-        image_size=image_size,
-        template=template,
-        resize=resize,
-        unreadable=unreadable,
-        verify=verify,
-        where=str(root),
-    )
+    """,
+)
+load_list = FaceLoader("occmask.records.list_file:ListReader", "The pictures of a list file, with their people.")
+load_rec = FaceLoader("occmask.records.rec:RecReader", "InsightFace's train.rec with its train.idx and property.")
+load_lmdb = FaceLoader("occmask.records.lmdb_file:LmdbReader", "An LMDB of encoded pictures (extra: occmask[lmdb]).")
+load_tar = FaceLoader("occmask.records.tar:TarReader", "One tar of pictures, or a folder of tar shards.")
+load_bin = FaceLoader(
+    "occmask.records.bin:BinReader", "The distinct pictures of an InsightFace verification set (.bin)."
+)
+load_container = FaceLoader("occmask.records.formats:open_records", "Any of the formats, known by its content.")
 
 
 def faces_of(
@@ -84,10 +123,9 @@ def faces_of(
     picture is an error when it is read, and colour is looked for in a sample.  Raises `DataError` also when there is no
     picture at all.
     """
-    check_unreadable(unreadable)
-    pictures = RecordPictures(records, check_image_size(image_size), resize)
+    image_size = check_image_size(image_size)
     return faces_from_pictures(
-        pictures,
+        RecordPictures(records, image_size, resize),
         labels=records.labels,
         people=records.people,
         image_size=image_size,
@@ -110,11 +148,16 @@ def faces_from_pictures(
     unreadable: str,
     verify: bool,
     where: str,
+    rows: NDArray[np.int64] | None = None,
 ) -> FaceSet:
-    """Look at the pictures, leave out or refuse the bad ones; only people with a picture keep a label."""
+    """Look at the pictures, leave out or refuse the bad ones; only people with a picture keep a label.
+
+    `labels` has one for each of the pictures; `rows` are those that the set is made of, all if left out.
+    """
+    check_unreadable(unreadable)
+    rows = np.arange(len(pictures)) if rows is None else rows
     bad, good, coloured = list(known_bad), [], False
-    looked_at = range(len(pictures)) if verify else range(0, len(pictures), max(1, len(pictures) // SAMPLED))
-    for index in looked_at:
+    for index in (rows if verify else rows[:: max(1, len(rows) // SAMPLED)]).tolist():
         try:
             coloured = not is_grey(pictures.read(index)) or coloured
             good.append(index)
@@ -123,12 +166,12 @@ def faces_from_pictures(
             bad.append(Skipped(name, str(e).removeprefix(f"{shown(name)}: ")))
     if bad and unreadable == "refuse":
         raise DataError(
-            f"{len(bad)} of {len(pictures) + len(known_bad)} entries of {where} cannot be used: {listed(bad)}. "
+            f"{len(bad)} of {len(rows) + len(known_bad)} entries of {where} cannot be used: {listed(bad)}. "
             "Repair or remove them, or pass unreadable='skip' to leave them out"
         )
     if not good:
         raise DataError(f"no picture of {where} can be read" + (f"; skipped: {listed(bad)}" if bad else ""))
-    rows = np.array(good, np.int64) if verify else np.arange(len(pictures))
+    rows = np.array(good, np.int64) if verify else rows
     present, renumbered = np.unique(labels[rows], return_inverse=True)
     return FaceSet(
         pictures=pictures,
