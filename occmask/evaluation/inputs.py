@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..images.pixels import Pixels
-from .metrics import IntArray
+from .metrics import FloatArray, IntArray
 
 # uint8 RGB pictures (N, H, W, 3) -> (N, D); the rows need not be normalised
 Embedder: TypeAlias = Callable[[Pixels], NDArray[np.float32]]
@@ -58,3 +58,18 @@ class Pairs(Protocol):
     def same(self) -> NDArray[np.bool_]:
         """(P,) True where a pair shows one person."""
         ...
+
+
+class ProbesAndGallery(NamedTuple):
+    """Pictures to be named and the pictures of known people; a person is the same in both by name, not by label."""
+
+    probes: Faces
+    gallery: Faces
+
+
+class PartialAndWhole(NamedTuple):
+    """Probes that show a part of a face, and whole faces to find them among; people are matched by name."""
+
+    probes: Faces
+    gallery: Faces
+    visible: FloatArray  # (P,) the share of the face that each probe shows, above 0 and at most 1

@@ -104,7 +104,7 @@ def stream_verification(
             f"there are {len(a)} and {len(b)} embeddings, but {len(space.left)} and {len(space.right)} labels; "
             "give one label a picture"
         )
-    _check_pairs(space, fars)
+    check_resolvable_pairs(space, fars)
     keep = _first_tail(space, fars, max_tail, num_worst)
     notes: list[str] = []
     rows, columns = torch.from_numpy(a).to(device), torch.from_numpy(b).to(device)
@@ -117,7 +117,7 @@ def stream_verification(
         try:
             estimates = measure.estimates(held.figures, num_people=space.num_people)
         except _TailTooShortError:
-            if keep >= max_tail:
+            if keep >= min(max_tail, space.num_impostor):
                 raise ProtocolError(_too_many(max(fars), space.num_impostor, keep + 1, max_tail)) from None
             keep = min(2 * keep, max_tail, space.num_impostor)
             notes.append(f"a resample accepted more impostor pairs than were held; {keep} were held instead")
@@ -125,7 +125,8 @@ def stream_verification(
         return held.result(estimates, num_worst, tuple(notes))
 
 
-def _check_pairs(space: PairSpace, fars: Sequence[float]) -> None:
+def check_resolvable_pairs(space: PairSpace, fars: Sequence[float]) -> None:
+    """`ProtocolError` without a genuine or an impostor pair, and for a FAR that gives fewer than 10 false accepts."""
     if not len(space.genuine.left):
         raise ProtocolError("no pair shows the same person twice; give some person a picture on either side")
     if not space.num_impostor:
