@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +13,13 @@ from ..errors import OptionError, ProtocolError, ShapeError
 from .metrics import Estimate, FloatArray
 
 Statistic = Callable[[FloatArray], "tuple[float, ...] | None"]
+
+
+class Draws(NamedTuple):
+    """Some figures of the whole sample and of every bootstrap sample, in the order they were drawn."""
+
+    whole: tuple[float, ...]
+    drawn: FloatArray  # (resamples, figures)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +40,11 @@ class Bootstrap:
             raise OptionError(f"resamples is {self.resamples!r}; at least 1 is needed, 200 are usual")
 
     def estimates(self, statistic: Statistic, *, num_people: int) -> tuple[Estimate, ...]:
-        """The statistics of the whole sample, each with its interval.
+        """The statistics of the whole sample, each with its interval; arguments and errors are those of `draw`."""
+        return self.intervals(self.draw(statistic, num_people=num_people))
+
+    def draw(self, statistic: Statistic, *, num_people: int) -> Draws:
+        """The statistics of the whole sample and of every draw of people.
 
         `statistic` gets how often each person was drawn, (num_people,), and returns its figures, or None
         when that draw leaves nothing to measure: such a draw is drawn again.
@@ -50,9 +62,13 @@ class Bootstrap:
             drawn = statistic(rng.multinomial(num_people, share).astype(np.float64))
             if drawn is not None:
                 figures.append(drawn)
+        return Draws(whole, np.array(figures))
+
+    def intervals(self, draws: Draws) -> tuple[Estimate, ...]:
+        """Each figure with the percentiles of its draws."""
         tail = (1 - self.confidence) / 2
-        low, high = np.quantile(np.array(figures), [tail, 1 - tail], axis=0)
-        return tuple(Estimate(v, float(a), float(b)) for v, a, b in zip(whole, low, high, strict=True))
+        low, high = np.quantile(draws.drawn, [tail, 1 - tail], axis=0)
+        return tuple(Estimate(v, float(a), float(b)) for v, a, b in zip(draws.whole, low, high, strict=True))
 
     def mean(self, values: ArrayLike, labels: ArrayLike) -> Estimate:
         """Mean of values (N,) over pictures, with an interval over the people in labels (N,)."""

@@ -13,7 +13,7 @@ from .embedding import EmbeddedFaces, embed_faces
 from .figure_names import at_far
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
-from .metrics import Estimate, IntArray, check_far
+from .metrics import Estimate, FloatArray, IntArray, check_far
 from .open_set import check_strangers, open_set
 from .people import joint_labels, some_names
 from .ranking import ProbeRanks, check_ranks, cmc_curve, rank_probes
@@ -74,6 +74,7 @@ class FaceIdentification:
         }
         figures: dict[str, dict[str, Estimate]] = {}
         trials: dict[str, dict[str, Trials]] = {}
+        draws: dict[str, dict[str, FloatArray]] = {}
         curves: dict[str, dict[str, Curve]] = {}
         worst: list[Comparison] = []
         notes: list[str] = []
@@ -96,6 +97,7 @@ class FaceIdentification:
             if self.fars:
                 detected = open_set(ranks, probe_label, fars=self.fars, bootstrap=self.bootstrap)
                 figures[name] |= {at_far("dir", far): estimate for far, estimate in detected.dir.items()}
+                draws[name] = {at_far("dir", far): drawn for far, drawn in detected.draws.items()}
                 curves[name]["dir"] = detected.curve
                 notes += [
                     f"{name}: {int((~known).sum())} of {len(known)} probes show people whom the gallery does not have; "
@@ -128,6 +130,7 @@ class FaceIdentification:
             },
             figures=figures,
             trials=trials,
+            draws=draws,
             curves=curves,
             worst=(
                 *sorted((c for c in worst if c.same), key=lambda c: c.score)[:_WORST],

@@ -9,19 +9,17 @@ import torch
 
 from .bootstrap import Bootstrap
 from .embedding import embed_faces
-from .figure_names import at_far
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
 from .metrics import IntArray, check_far
 from .pair_space import PairSpace
 from .people import joint_labels
-from .result import Comparison, Result, Trials
-from .streaming import MAX_TAIL, ScoredPairs, StreamedVerification, check_resolvable_pairs, stream_verification
+from .result import Comparison, Result
+from .streaming import MAX_TAIL, ScoredIndices, StreamedVerification, check_resolvable_pairs, stream_verification
 from .tiles import BLOCK, check_block
 from .versions import computed_with
 
 _GROUP = "mask-to-nonmask"
-_MOST_TRIALS = 100_000  # genuine pairs whose outcomes are written into the result
 
 
 class MaskedFaceVerification:
@@ -78,17 +76,6 @@ class MaskedFaceVerification:
             device=self.device,
             max_tail=self.max_tail,
         )
-        figures = {at_far("tar", far): estimate for far, estimate in found.tar.items()}
-        if found.auc is not None and found.eer is not None:
-            figures |= {"auc": found.auc, "eer": found.eer}
-        listed = found.num_genuine <= _MOST_TRIALS
-        trials = {
-            at_far("tar", far): Trials(
-                probe_label[found.genuine.left], (found.genuine.score > threshold).astype(np.float64)
-            )
-            for far, threshold in found.threshold.items()
-            if listed
-        }
         return Result(
             protocol="mfr",
             settings={
@@ -108,13 +95,13 @@ class MaskedFaceVerification:
                 "genuine": found.num_genuine,
                 "impostor": found.num_impostor,
             },
-            figures={_GROUP: figures},
-            trials={_GROUP: trials} if trials else {},
+            figures={_GROUP: found.estimates},
+            draws={_GROUP: found.draws},
             curves={
                 _GROUP: {"roc": found.roc, "genuine": found.genuine_histogram, "impostor": found.impostor_histogram}
             },
             worst=(*_named(data, found.lowest_genuine, True), *_named(data, found.highest_impostor, False)),
-            notes=tuple(_notes(found, excluded, listed)),
+            notes=tuple(_notes(found, excluded)),
             versions=computed_with(),
         )
 
@@ -130,20 +117,20 @@ def _same_name(data: ProbesAndGallery, probe_label: IntArray, gallery_label: Int
     return np.array(pairs, np.int64).reshape(-1, 2).T
 
 
-def _named(data: ProbesAndGallery, pairs: ScoredPairs, same: bool) -> list[Comparison]:
+def _named(data: ProbesAndGallery, pairs: ScoredIndices, same: bool) -> list[Comparison]:
     return [
         Comparison(data.probes.name(int(i)), data.gallery.name(int(j)), float(score), same)
         for i, j, score in zip(*pairs, strict=True)
     ]
 
 
-def _notes(found: StreamedVerification, excluded: IntArray | None, listed: bool) -> list[str]:
+def _notes(found: StreamedVerification, excluded: IntArray | None) -> list[str]:
     notes = [*found.notes]
     notes += [
         f"the threshold of FAR {far:g} is {threshold:.6f}; scores above it are accepted"
         for far, threshold in found.threshold.items()
     ]
-    if found.auc is None:
+    if "auc" not in found.estimates:
         notes += [
             f"{name} {figure.value:.6f}, read from a histogram of all pairs (off by at most {figure.error:.1g}), has "
             "no interval"
@@ -151,8 +138,4 @@ def _notes(found: StreamedVerification, excluded: IntArray | None, listed: bool)
         ]
     if excluded is not None:
         notes.append(f"{excluded.shape[1]} pairs of one person whose pictures have one name were left out")
-    if not listed:
-        notes.append(
-            f"outcomes of the {found.num_genuine} genuine pairs are not listed; more than {_MOST_TRIALS} would be"
-        )
     return notes

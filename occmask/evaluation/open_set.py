@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from ..errors import ProtocolError
 from .bootstrap import Bootstrap
 from .checks import labels_of
-from .metrics import Estimate, FloatArray, PairScores, check_far
+from .curves import thin_roc
+from .metrics import Estimate, FloatArray, PairScores, RocCurve, check_far
 from .protocols import MIN_FALSE_ACCEPTS, _unresolvable
 from .ranking import ProbeRanks
 from .result import Curve
@@ -23,8 +24,8 @@ class OpenSet(NamedTuple):
 
     dir: dict[float, Estimate]  # share of the known people's probes that raise an alarm and name the right person
     threshold: dict[float, float]
-    curve: Curve  # FAR and DIR at every threshold
-    draws: FloatArray  # (resamples, FARs): the DIR of every bootstrap draw
+    curve: Curve  # FAR and DIR at thresholds from the strictest to the loosest
+    draws: dict[float, FloatArray]  # (resamples,) the DIR of every bootstrap draw
 
 
 def check_strangers(num_strangers: int, fars: Sequence[float]) -> None:
@@ -57,23 +58,21 @@ def open_set(ranks: ProbeRanks, probe_label: ArrayLike, *, fars: Sequence[float]
     pairs = PairScores(np.where(ranks.rank == 1, ranks.own, -np.inf)[known], ranks.other[~known])
     known_person = person[known][pairs.genuine_order]
     stranger = person[~known][pairs.impostor_order]
-    recorded = []
 
     def figures(drawn: FloatArray) -> tuple[float, ...] | None:
         if not drawn[known_person].any() or not drawn[stranger].any():
             return None
         weighed = pairs.weigh(drawn[known_person], drawn[stranger])
-        recorded.append([weighed.tar_at_far(far) for far in fars])
-        return tuple(recorded[-1])
+        return tuple(weighed.tar_at_far(far) for far in fars)
 
-    estimates = bootstrap.estimates(figures, num_people=len(people))
+    draws = bootstrap.draw(figures, num_people=len(people))
     descending = np.sort(ranks.other[~known])[::-1]
     accepted = [math.floor(far * len(descending) * (1 + 1e-12)) for far in fars]
     roc = pairs.weigh().roc()
     real = roc.threshold > -np.inf  # beyond it the wrongly named would be "accepted"
     return OpenSet(
-        dir=dict(zip(fars, estimates, strict=True)),
+        dir=dict(zip(fars, bootstrap.intervals(draws), strict=True)),
         threshold={far: float(descending[a]) for far, a in zip(fars, accepted, strict=True)},
-        curve=Curve(roc.far[real], roc.tar[real]),
-        draws=np.array(recorded[1:]).reshape(-1, len(fars)),
+        curve=thin_roc(RocCurve(*(column[real] for column in roc))),
+        draws=dict(zip(fars, draws.drawn.T, strict=True)),
     )

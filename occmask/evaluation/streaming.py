@@ -11,7 +11,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ProtocolError, ShapeError
-from .bootstrap import Bootstrap
+from .bootstrap import Bootstrap, Draws
+from .figure_names import at_far
 from .histograms import ScoreHistogram, Within
 from .metrics import Estimate, FloatArray, IntArray, PairScores, check_far
 from .pair_space import PairSpace
@@ -25,7 +26,7 @@ _ALL_PAIRS = 2**20  # with no more impostor pairs than this, all of them are hel
 _SPARE = 1000  # impostor pairs held beyond twice what the largest FAR accepts
 
 
-class ScoredPairs(NamedTuple):
+class ScoredIndices(NamedTuple):
     """Pairs by index, with what they score."""
 
     left: IntArray  # (n,)
@@ -36,23 +37,21 @@ class ScoredPairs(NamedTuple):
 class StreamedVerification(NamedTuple):
     """What verification of all pairs measured.
 
-    `tar` and `threshold` by FAR: a pair is accepted when it scores strictly above the threshold.  `auc` and `eer` are
-    exact with an interval over people when every pair was held, and None otherwise; `auc_within` and `eer_within`
-    are there at any size, with the largest error that reading them from a histogram can make.
+    `estimates`: "tar@1e-4" for every FAR, and "auc" and "eer" when every pair was held; `draws`: the same figures of
+    every bootstrap draw.  `auc_within` and `eer_within` are there at any size, with the largest error that reading them
+    from a histogram can make.
     """
 
-    tar: dict[float, Estimate]
-    threshold: dict[float, float]
-    auc: Estimate | None
-    eer: Estimate | None
+    estimates: dict[str, Estimate]
+    draws: dict[str, FloatArray]
+    threshold: dict[float, float]  # by FAR: a pair is accepted when it scores strictly above
     auc_within: Within
     eer_within: Within
     roc: Curve  # FAR and TAR; every point lies on the exact ROC
     genuine_histogram: Curve  # centres of the bins, shares of the pairs
     impostor_histogram: Curve
-    lowest_genuine: ScoredPairs
-    highest_impostor: ScoredPairs
-    genuine: ScoredPairs  # all of them, in the order of the left pictures
+    lowest_genuine: ScoredIndices
+    highest_impostor: ScoredIndices
     num_genuine: int
     num_impostor: int
     num_held: int  # impostor pairs whose scores were held one by one
@@ -115,14 +114,14 @@ def stream_verification(
             stream.run(rows, columns, block)
         held = _HeldPairs(space, stream, fars)
         try:
-            estimates = measure.estimates(held.figures, num_people=space.num_people)
+            draws = measure.draw(held.figures, num_people=space.num_people)
         except _TailTooShortError:
             if keep >= min(max_tail, space.num_impostor):
                 raise ProtocolError(_too_many(max(fars), space.num_impostor, keep + 1, max_tail)) from None
             keep = min(2 * keep, max_tail, space.num_impostor)
             notes.append(f"a resample accepted more impostor pairs than were held; {keep} were held instead")
             continue
-        return held.result(estimates, num_worst, tuple(notes))
+        return held.result(draws, measure, num_worst, tuple(notes))
 
 
 def check_resolvable_pairs(space: PairSpace, fars: Sequence[float]) -> None:
@@ -178,33 +177,34 @@ class _HeldPairs:
             impostor = np.append(impostor, total - held)
         weighed = self.pairs.weigh(genuine, impostor)
         tars = tuple(weighed.tar_at_far(far) for far in self.fars)
-        return (weighed.auc(), weighed.eer(), *tars) if self.complete else (0.0, 0.0, *tars)
+        return (weighed.auc(), weighed.eer(), *tars) if self.complete else tars
 
-    def result(self, estimates: tuple[Estimate, ...], num_worst: int, notes: tuple[str, ...]) -> StreamedVerification:
-        area, error, *tars = estimates
+    def result(
+        self, draws: Draws, bootstrap: Bootstrap, num_worst: int, notes: tuple[str, ...]
+    ) -> StreamedVerification:
+        names = [*(("auc", "eer") if self.complete else ()), *(at_far("tar", far) for far in self.fars)]
         genuine = ScoreHistogram()
         genuine.add(torch.from_numpy(self.genuine_score))
         num_impostor = self.space.num_impostor
         accepted = [math.floor(far * num_impostor * (1 + 1e-12)) for far in self.fars]
         listed = self.space.genuine
-        all_genuine = ScoredPairs(listed.left, listed.right, self.genuine_score.astype(np.float64))
         lowest = np.argsort(self.genuine_score, kind="stable")[:num_worst]
         top = slice(num_worst)
         return StreamedVerification(
-            tar=dict(zip(self.fars, tars, strict=True)),
+            estimates=dict(zip(names, bootstrap.intervals(draws), strict=True)) if names else {},
+            draws=dict(zip(names, draws.drawn.T, strict=True)),
             threshold={f: float(self.score[a]) for f, a in zip(self.fars, accepted, strict=True)},
-            auc=area if self.complete else None,
-            eer=error if self.complete else None,
             auc_within=genuine.auc(self.histogram),
             eer_within=genuine.eer(self.histogram),
             roc=genuine.roc(self.histogram, self.genuine_score, self.score),
             genuine_histogram=genuine.shares(),
             impostor_histogram=self.histogram.shares(),
-            lowest_genuine=ScoredPairs(listed.left[lowest], listed.right[lowest], all_genuine.score[lowest]),
-            highest_impostor=ScoredPairs(
+            lowest_genuine=ScoredIndices(
+                listed.left[lowest], listed.right[lowest], self.genuine_score[lowest].astype(np.float64)
+            ),
+            highest_impostor=ScoredIndices(
                 self.left[top].astype(np.int64), self.right[top].astype(np.int64), self.score[top].astype(np.float64)
             ),
-            genuine=all_genuine,
             num_genuine=len(listed.left),
             num_impostor=num_impostor,
             num_held=len(self.score),

@@ -101,7 +101,7 @@ def test_dir_intervals_repeat_the_probes_of_a_person():
         own = np.repeat(np.where(ranks.rank == 1, ranks.own, -np.inf), times)[known]
         alarms = np.sort(others[~known])[::-1]
         draws.append((own > alarms[int(round(0.4 * len(alarms), 9))]).mean())
-    np.testing.assert_allclose(found.draws[:, 0], draws)
+    np.testing.assert_allclose(found.draws[0.4], draws)
     assert found.dir[0.4][1:] == pytest.approx(np.quantile(draws, [0.1, 0.9]))
 
 
@@ -179,6 +179,7 @@ def test_strangers_are_measured_when_a_false_alarm_rate_is_asked_for_and_refused
     assert probes.read == 0  # refused before anything was embedded
     result = FaceIdentification(fars=(0.2, 0.5), resamples=20)(embed, data)
     figures = result.figures["all"]
+    assert len(result.draws["all"]["dir@2e-1"]) == 20
     assert figures["dir@2e-1"].value <= figures["dir@5e-1"].value <= figures["rank1"].value
     assert len(result.trials["all"]["rank1"].value) == 50  # those whose person is in the gallery
     assert any("50 of 100 probes" in note for note in result.notes)

@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 from occmask.errors import OptionError, ProtocolError, ShapeError
 from occmask.evaluation import streaming
 from occmask.evaluation.bootstrap import Bootstrap
+from occmask.evaluation.figure_names import at_far
 from occmask.evaluation.metrics import auc, eer, roc, tar_at_far
 from occmask.evaluation.protocols import Verification
 from occmask.evaluation.streaming import stream_verification
 from occmask.evaluation.tiles import highest_scores, scores_at, single_unit_rows
 
 ONCE = Bootstrap(resamples=2)
+
+
+def tar_of(found, far):
+    return found.estimates[at_far("tar", far)]
+
 
 # Corners of a cube of four dimensions: products are exact in float32 and in float64, and most of them tie.
 corners = st.tuples(*[st.sampled_from([-0.5, 0.5])] * 4)
@@ -62,7 +68,7 @@ def test_streamed_tar_is_that_of_the_whole_score_matrix(left, right, block, data
     assert (found.num_genuine, found.num_impostor) == (len(genuine), len(impostor))
     descending = np.sort(impostor)[::-1]
     for far in fars:
-        assert found.tar[far].value == tar_at_far(genuine, impostor, far)
+        assert tar_of(found, far).value == tar_at_far(genuine, impostor, far)
         assert found.threshold[far] == descending[math.floor(far * len(impostor) * (1 + 1e-12))]
     assert list(found.lowest_genuine.score) == list(np.sort(genuine)[:4])
     assert list(found.highest_impostor.score) == list(descending[:4])
@@ -90,10 +96,10 @@ def test_a_set_compared_with_itself_counts_each_pair_once(faces, block, seed):
     assume(fars)
     found = stream_verification(a, label, fars=fars, bootstrap=ONCE, block=block)
     assert (found.num_genuine, found.num_impostor) == (len(genuine), len(impostor))
-    assert [found.tar[f].value for f in fars] == [tar_at_far(genuine, impostor, f) for f in fars]
+    assert [tar_of(found, f).value for f in fars] == [tar_at_far(genuine, impostor, f) for f in fars]
     shuffled = np.random.default_rng(seed).permutation(len(a))
     other = stream_verification(a[shuffled], label[shuffled], fars=fars, bootstrap=ONCE, block=block + 1)
-    assert [other.tar[f].value for f in fars] == [found.tar[f].value for f in fars]
+    assert [tar_of(other, f).value for f in fars] == [tar_of(found, f).value for f in fars]
 
 
 def faces(num_people=30, each=3, *, noise=1.0, width=24, seed=0):
@@ -122,9 +128,11 @@ def test_intervals_are_those_of_verification_that_holds_every_pair(monkeypatch, 
         excluded=np.stack([np.arange(90)] * 2),
         block=32,
     )
-    assert found.tar == whole.tar
+    assert {far: tar_of(found, far) for far in whole.tar} == whole.tar
+    assert {len(draws) for draws in found.draws.values()} == {40}
     assert found.num_held == found.num_impostor if hold_all else found.num_held < found.num_impostor
-    assert (found.auc, found.eer) == ((whole.auc, whole.eer) if hold_all else (None, None))
+    rest = {name: figure for name, figure in found.estimates.items() if not name.startswith("tar")}
+    assert rest == ({"auc": whole.auc, "eer": whole.eer} if hold_all else {})
 
 
 def test_float_scores_agree_with_verification_in_double_precision():
@@ -134,9 +142,9 @@ def test_float_scores_agree_with_verification_in_double_precision():
     whole = Verification(resamples=10, **options)(a, label, b, label)
     found = stream_verification(a, label, b, label, bootstrap=Bootstrap(resamples=10), block=17, **options)
     for far in options["fars"]:
-        assert found.tar[far] == pytest.approx(whole.tar[far], abs=1e-9)
-    assert found.auc == pytest.approx(whole.auc, abs=1e-6)
-    assert found.eer == pytest.approx(whole.eer, abs=1e-3)
+        assert tar_of(found, far) == pytest.approx(whole.tar[far], abs=1e-9)
+    assert found.estimates["auc"] == pytest.approx(whole.auc, abs=1e-6)
+    assert found.estimates["eer"] == pytest.approx(whole.eer, abs=1e-3)
     assert found.auc_within.value == pytest.approx(whole.auc.value, abs=found.auc_within.error + 1e-6)
 
 
@@ -152,14 +160,14 @@ def test_a_tail_too_short_for_a_resample_is_made_longer_and_the_result_says_so()
     assert any("more impostor pairs than were held" in note for note in found.notes)
     once = np.tril(np.ones((72, 72), bool))
     whole = Verification(fars=(far,), resamples=60)(rows, label, rows, label, excluded=once)
-    assert found.tar[far] == pytest.approx(whole.tar[far], abs=1e-9)
+    assert tar_of(found, far) == pytest.approx(whole.tar[far], abs=1e-9)
 
 
 def test_rows_of_one_direction_accept_nobody():
     label = np.repeat(np.arange(10), 2)
     found = stream_verification(np.ones((20, 4)), label, fars=(0.1,), bootstrap=ONCE, block=3)
-    assert found.tar[0.1] == (0, 0, 0)
-    assert found.auc.value == found.auc_within.value == 0.5
+    assert tar_of(found, 0.1) == (0, 0, 0)
+    assert found.estimates["auc"].value == found.auc_within.value == 0.5
     assert found.auc_within.error == 0.5  # all in one bin: the histogram alone says nothing
 
 
@@ -236,7 +244,7 @@ def test_a_gpu_finds_the_same():
         stream_verification(rows, label, fars=(0.01,), bootstrap=ONCE, device=device, block=64)
         for device in ("cpu", "cuda")
     ]
-    assert found[0].tar == found[1].tar
+    assert found[0].estimates == found[1].estimates
     assert found[0].auc_within == found[1].auc_within
 
 
