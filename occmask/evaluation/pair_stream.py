@@ -20,7 +20,7 @@ class PairStream:
 
     def __init__(self, space: PairSpace, keep: int, max_tail: int):
         self.space = space
-        self.tail = Tail(keep, limit=max(max_tail, keep))
+        self.tail = Tail(keep, limit=2 * max_tail)  # float32 scores of many pairs tie by chance
         self.genuine_score = np.empty(len(space.genuine.left), np.float32)
         self.impostors = ScoreHistogram()
 

@@ -82,9 +82,10 @@ def stream_verification(
     `excluded` (2, n): pairs of indices to leave out, such as two versions of one photograph.  TAR and threshold are
     those of `metrics.tar_at_far` on all scores; intervals resample people and weigh pairs as `Verification` does.
     Memory: the float32 embeddings, four tiles of block x block, 24 bytes a genuine pair, and the impostor pairs that
-    the FARs and the resamples need, at most `max_tail`.  Raises `ShapeError`, or `ProtocolError` for NaN, one person
-    only, no genuine or no impostor pair, a FAR at which fewer than 10 impostors would pass, or one that would need
-    more than `max_tail` pairs.
+    the FARs and the resamples need: at most `max_tail`, and as many that tie with the last of them.
+
+    Raises `ShapeError`, or `ProtocolError` for NaN, one person only, no genuine or no impostor pair, a FAR at which
+    fewer than 10 impostors would pass, or one that would need more than `max_tail` pairs.
     """
     check_block(block)
     for far in fars:

@@ -167,6 +167,8 @@ def test_people_are_matched_by_name_and_every_figure_is_the_definition_s():
     assert all(c.left[:2] != c.right[:2] for c in impostor)
     other = (unit(probes) @ unit(gallery).T)[own[:, None] != known]
     assert impostor[0].score == pytest.approx(other.max(), abs=1e-6)
+    best_own = [max(row[known == name]) for row, name in zip(unit(probes) @ unit(gallery).T, own, strict=True)]
+    assert genuine[0].score == pytest.approx(min(best_own), abs=1e-6)
     assert Result.from_dict(result.to_dict()).figures == result.figures
 
 

@@ -12,6 +12,7 @@ from occmask.errors import OptionError, ProtocolError, ShapeError
 from occmask.evaluation import streaming
 from occmask.evaluation.bootstrap import Bootstrap
 from occmask.evaluation.figure_names import at_far
+from occmask.evaluation.histograms import ScoreHistogram
 from occmask.evaluation.metrics import auc, eer, roc, tar_at_far
 from occmask.evaluation.protocols import Verification
 from occmask.evaluation.streaming import stream_verification
@@ -135,6 +136,48 @@ def test_intervals_are_those_of_verification_that_holds_every_pair(monkeypatch, 
     assert rest == ({"auc": whole.auc, "eer": whole.eer} if hold_all else {})
 
 
+@pytest.mark.usefixtures("tiny_tail")
+@settings(max_examples=50, suppress_health_check=["function_scoped_fixture", "too_slow"], deadline=None)
+@given(st.integers(0, 10**6), st.integers(3, 8), st.sampled_from([(0.1,), (0.05, 0.15), (0.3,)]))
+def test_every_draw_of_a_short_tail_is_that_of_all_pairs(seed, num_people, fars):
+    rng = np.random.default_rng(seed)
+    rows = rng.choice([-0.5, 0.5], size=(3 * num_people, 4))
+    label = rng.integers(0, num_people, len(rows))
+    label[:4] = 0, 0, 1, 1
+    bootstrap = Bootstrap(resamples=15, seed=seed)
+    same = np.stack([np.arange(len(rows))] * 2)
+    num_impostor = int((label[:, None] != label).sum())
+    assume(min(fars) * num_impostor >= 10)
+    found = stream_verification(rows, label, rows, label, fars=fars, bootstrap=bootstrap, excluded=same)
+    whole = Verification(fars=fars, resamples=15, seed=seed)(
+        rows, label, rows, label, excluded=np.eye(len(rows), dtype=bool)
+    )
+    assert {far: tar_of(found, far) for far in fars} == whole.tar
+
+
+@given(st.integers(0, 10**6), st.sampled_from([1e-5, 1e-4, 1e-3]))
+def test_a_histogram_knows_how_wrong_it_may_be(seed, width):
+    """Scores so close together that a few bins hold them all."""
+    rng = np.random.default_rng(seed)
+    genuine, impostor = (rng.normal(mean * width, width, 40).astype(np.float32) for mean in (1, 0))
+    first, second = ScoreHistogram(), ScoreHistogram()
+    first.add(torch.from_numpy(genuine))
+    second.add(torch.from_numpy(impostor))
+    for found, exact in ((first.auc(second), auc(genuine, impostor)), (first.eer(second), eer(genuine, impostor))):
+        assert abs(found.value - exact) <= found.error + 1e-12
+        assert found.error < 0.51
+
+
+@pytest.mark.usefixtures("tiny_tail")
+def test_the_curve_has_no_gap_between_the_scores_that_were_held_and_the_others():
+    a, label = faces(60, 4, noise=2.0)
+    curve = stream_verification(a, label, fars=(1e-3,), bootstrap=ONCE).roc
+    assert (curve.x[0], curve.x[-1], curve.y[-1]) == (0, 1, 1)
+    assert np.diff(curve.x).max() < 0.02
+    assert len(curve.x) <= 257
+    assert curve.x[curve.x > 0].min() < 1e-4
+
+
 def test_float_scores_agree_with_verification_in_double_precision():
     a, label = faces()
     b, _ = faces(seed=0, noise=1.3)
@@ -174,7 +217,7 @@ def test_rows_of_one_direction_accept_nobody():
 def test_ties_that_cannot_be_held_are_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr(streaming, "_SPARE", 0)
     label = np.repeat(np.arange(30), 2)
-    with pytest.raises(ProtocolError, match=r"more than 200 impostor pairs score 1 or higher.*raise max_tail"):
+    with pytest.raises(ProtocolError, match=r"more than 400 impostor pairs score 1 or higher.*raise max_tail"):
         stream_verification(np.ones((60, 4)), label, fars=(0.01,), bootstrap=ONCE, max_tail=200)
     with pytest.raises(ProtocolError, match=r"needs at least 871 of them held, and max_tail is 200"):
         stream_verification(np.ones((60, 4)), label, fars=(0.5,), bootstrap=ONCE, max_tail=200)
