@@ -155,6 +155,18 @@ def test_every_draw_of_a_short_tail_is_that_of_all_pairs(seed, num_people, fars)
     assert {far: tar_of(found, far) for far in fars} == whole.tar
 
 
+@pytest.mark.parametrize("first", [1, 37, 38, 39, 100])
+@pytest.mark.parametrize("fars", [(0.1,), (0.03, 0.1, 0.2)])
+def test_it_does_not_matter_how_many_pairs_are_held_at_first(monkeypatch, first, fars):
+    a, label = faces(20, 1)  # 380 impostor pairs
+    b, _ = faces(20, 1, seed=0, noise=1.5)
+    monkeypatch.setattr(streaming, "_first_tail", lambda *_: first)
+    found = stream_verification(a, label, b, label, fars=fars, bootstrap=Bootstrap(resamples=30))
+    whole = Verification(fars=fars, resamples=30)(a, label, b, label)
+    assert {far: tar_of(found, far) for far in fars} == whole.tar
+    assert found.num_held > 0.1 * 380
+
+
 @given(st.integers(0, 10**6), st.sampled_from([1e-5, 1e-4, 1e-3]))
 def test_a_histogram_knows_how_wrong_it_may_be(seed, width):
     """Scores so close together that a few bins hold them all."""
