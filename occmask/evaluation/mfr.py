@@ -1,0 +1,141 @@
+"""The `mfr` protocol: masked faces against unmasked ones, all pairs, as the masked face recognition challenge does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from .bootstrap import Bootstrap
+from .embedding import embed_faces
+from .fingerprint import joint_fingerprint
+from .inputs import Embedder, ProbesAndGallery
+from .metrics import IntArray, check_far
+from .pair_space import PairSpace
+from .people import joint_labels
+from .result import Comparison, Result
+from .streaming import MAX_TAIL, ScoredIndices, StreamedVerification, check_resolvable_pairs, stream_verification
+from .tiles import BLOCK, check_block
+from .versions import computed_with
+
+_GROUP = "mask-to-nonmask"
+
+
+class MaskedFaceVerification:
+    """TAR at FAR over all pairs of a masked probe and an unmasked gallery picture, by cosine similarity.
+
+    The mask track of the ICCV 2021 masked face recognition challenge, InsightFace track: FAR 1e-4, no flip.  Scores
+    stream, so its 97 million impostor pairs need no more memory than the embeddings and a few tiles.  `fars`: where
+    the TAR is measured, each exactly.  `exclude_same_name` leaves out pairs of one person whose pictures have one name:
+    a drawn mask and the photograph it was drawn on.  Intervals resample people.  `max_tail`: impostor pairs that may be
+    held (`stream_verification`).
+    """
+
+    def __init__(
+        self,
+        *,
+        fars: Sequence[float] = (1e-4,),
+        flip: bool = False,
+        exclude_same_name: bool = False,
+        confidence: float = 0.95,
+        resamples: int = 200,
+        seed: int = 0,
+        batch_size: int = 128,
+        block: int = BLOCK,
+        device: str = "cpu",
+        max_tail: int = MAX_TAIL,
+    ):
+        for far in fars:
+            check_far(far)
+        check_block(block)
+        self.fars, self.flip, self.exclude_same_name = tuple(float(far) for far in fars), flip, exclude_same_name
+        self.batch_size, self.block, self.device, self.max_tail = batch_size, block, torch.device(device), max_tail
+        self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
+
+    def __call__(self, embed: Embedder, data: ProbesAndGallery) -> Result:
+        """Embed masked probes and unmasked gallery, people matched by name, and measure.
+
+        Raises `ProtocolError` before embedding for one person only, no genuine or no impostor pair, and a FAR at which
+        fewer than 10 impostors would pass.
+        """
+        names, (probe_label, gallery_label) = joint_labels(data.probes, data.gallery)
+        excluded = _same_name(data, probe_label, gallery_label) if self.exclude_same_name else None
+        check_resolvable_pairs(PairSpace(probe_label, gallery_label, excluded), self.fars)
+        masked = embed_faces(embed, data.probes, batch_size=self.batch_size, flip=self.flip)
+        plain = embed_faces(embed, data.gallery, batch_size=self.batch_size, flip=self.flip)
+        found = stream_verification(
+            masked.embedding,
+            probe_label,
+            plain.embedding,
+            gallery_label,
+            fars=self.fars,
+            bootstrap=self.bootstrap,
+            excluded=excluded,
+            block=self.block,
+            device=self.device,
+            max_tail=self.max_tail,
+        )
+        return Result(
+            protocol="mfr",
+            settings={
+                "fars": list(self.fars),
+                "flip": self.flip,
+                "exclude_same_name": self.exclude_same_name,
+                "confidence": self.bootstrap.confidence,
+                "resamples": self.bootstrap.resamples,
+                "seed": self.bootstrap.seed,
+                "batch_size": self.batch_size,
+            },
+            data={
+                "name": "mfr",
+                "fingerprint": joint_fingerprint(masked.fingerprint, plain.fingerprint),
+                "pictures": len(data.probes) + len(data.gallery),
+                "people": len(names),
+                "genuine": found.num_genuine,
+                "impostor": found.num_impostor,
+            },
+            figures={_GROUP: found.estimates},
+            draws={_GROUP: found.draws},
+            curves={
+                _GROUP: {"roc": found.roc, "genuine": found.genuine_histogram, "impostor": found.impostor_histogram}
+            },
+            worst=(*_named(data, found.lowest_genuine, True), *_named(data, found.highest_impostor, False)),
+            notes=tuple(_notes(found, excluded)),
+            versions=computed_with(),
+        )
+
+
+def _same_name(data: ProbesAndGallery, probe_label: IntArray, gallery_label: IntArray) -> IntArray:
+    """(2, n): pairs of one person whose pictures have one name."""
+    place: dict[tuple[int, str], list[int]] = {}
+    for j, label in enumerate(gallery_label.tolist()):
+        place.setdefault((label, data.gallery.name(j)), []).append(j)
+    pairs = [
+        (i, j) for i, label in enumerate(probe_label.tolist()) for j in place.get((label, data.probes.name(i)), ())
+    ]
+    return np.array(pairs, np.int64).reshape(-1, 2).T
+
+
+def _named(data: ProbesAndGallery, pairs: ScoredIndices, same: bool) -> list[Comparison]:
+    return [
+        Comparison(data.probes.name(int(i)), data.gallery.name(int(j)), float(score), same)
+        for i, j, score in zip(*pairs, strict=True)
+    ]
+
+
+def _notes(found: StreamedVerification, excluded: IntArray | None) -> list[str]:
+    notes = [*found.notes]
+    notes += [
+        f"the threshold of FAR {far:g} is {threshold:.6f}; scores above it are accepted"
+        for far, threshold in found.threshold.items()
+    ]
+    if "auc" not in found.estimates:
+        notes += [
+            f"{name} {figure.value:.6f}, read from a histogram of all pairs (off by at most {figure.error:.1g}), has "
+            "no interval"
+            for name, figure in (("AUC", found.auc_within), ("EER", found.eer_within))
+        ]
+    if excluded is not None:
+        notes.append(f"{excluded.shape[1]} pairs of one person whose pictures have one name were left out")
+    return notes
