@@ -43,7 +43,7 @@ _LAZY = {
     "OcclusionAnswer": "shapes",
     "OcclusionTruth": "shapes",
     "PATTERN_PREDICTORS": "heads",
-    "PROTOCOLS": "evaluation",
+    "PROTOCOLS": "protocols",
     "PatternGrid": "patterns",
     "build": "models",
     "build_loss": "margins",
@@ -105,7 +105,6 @@ if TYPE_CHECKING:
     from .catalogue import describe
     from .data import DATASETS
     from .embeddings import EMBEDDINGS
-    from .evaluation import PROTOCOLS
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .margins import MARGINS, build_loss
     from .models import (
@@ -123,6 +122,7 @@ if TYPE_CHECKING:
     )
     from .occluders import OCCLUDERS
     from .patterns import PatternGrid
+    from .protocols import PROTOCOLS
     from .shapes import FaceBatch, FaceOutput, FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
 
 

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from .data import DATASETS
 from .errors import OptionError, did_you_mean
-from .evaluation import PROTOCOLS
 from .margins import MARGINS
 from .models.config import COMPONENTS, MODELS
 from .occluders import OCCLUDERS
+from .protocols import PROTOCOLS
 from .registry import Registry
 
 KINDS: dict[str, Registry[Any]] = {

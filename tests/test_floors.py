@@ -14,8 +14,8 @@ FLOORS = {
     -1: ("errors", "version"),  # known to all
     0: ("spec", "map_layers"),
     1: ("registry", "shapes", "patterns", "initialise", "images"),
-    2: ("backbones", "heads", "embeddings", "margins", "occluders", "records"),
-    3: ("models", "data", "evaluation"),
+    2: ("backbones", "heads", "embeddings", "margins", "occluders", "records", "evaluation"),
+    3: ("models", "data", "protocols"),
     4: ("report", "measure", "testsets", "catalogue"),
     5: ("training",),
     6: ("demo", "testing"),

@@ -10,9 +10,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.compare import FigureDifference, ResultComparison, compare
 from ..evaluation.metrics import Estimate
-from ..evaluation.result import Result
+from ..protocols.compare import FigureDifference, ResultComparison, compare
+from ..protocols.result import Result
 
 WIDTH = 80
 _NAME = 18  # columns of a metric and its margin

@@ -11,10 +11,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import OptionError
-from ..evaluation import PROTOCOLS
-from ..evaluation.result import Result
 from ..measure.protocols import run_protocol
 from ..models import load_model
+from ..protocols import PROTOCOLS
+from ..protocols.result import Result
 from ..report.protocol_page import write_protocol_page
 from ..report.protocol_table import format_result
 from ..report.worst_pairs import PairPictures

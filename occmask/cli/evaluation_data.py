@@ -49,11 +49,11 @@ def load_data(arguments: argparse.Namespace, spec: InputSpec) -> Any:
     elif arguments.distractors is not None:
         probes = _faces(arguments.data, options)
         gallery = probes if arguments.gallery is None else _faces(arguments.gallery, options)
-        data = _found("occmask.evaluation.megaface:WithDistractors")(
+        data = _found("occmask.protocols.megaface:WithDistractors")(
             probes=probes, gallery=gallery, distractors=_faces(arguments.distractors, options)
         )
     elif arguments.gallery is not None:
-        data = _found("occmask.evaluation.inputs:ProbesAndGallery")(
+        data = _found("occmask.protocols.inputs:ProbesAndGallery")(
             probes=_faces(arguments.data, options), gallery=_faces(arguments.gallery, options)
         )
     else:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .metrics import FloatArray, RocCurve
-from .result import Curve
+from .outcomes import Curve
 
 MAX_POINTS = 512
 _BINS = 100

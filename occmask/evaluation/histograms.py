@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .metrics import FloatArray
-from .result import Curve
+from .outcomes import Curve
 
 BINS = 2**16  # of equal width over cosines -1..1
 SHOWN_BINS = 128

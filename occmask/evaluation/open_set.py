@@ -13,10 +13,10 @@ from ..errors import ProtocolError
 from .bootstrap import Bootstrap
 from .checks import labels_of
 from .curves import thin_roc
+from .far import check_resolvable
 from .metrics import Estimate, FloatArray, PairScores, RocCurve, check_far
-from .protocols import MIN_FALSE_ACCEPTS, _unresolvable
+from .outcomes import Curve
 from .ranking import ProbeRanks
-from .result import Curve
 
 
 class OpenSet(NamedTuple):
@@ -36,8 +36,7 @@ def check_strangers(num_strangers: int, fars: Sequence[float]) -> None:
             raise ProtocolError(
                 "every probe shows a person of the gallery; a false alarm rate needs probes of people it does not have"
             )
-        if num_strangers * far * (1 + 1e-12) < MIN_FALSE_ACCEPTS:
-            raise ProtocolError(_unresolvable(far, num_strangers).replace("impostor pairs", "probes of unknown people"))
+    check_resolvable(fars, num_strangers, of="probes of unknown people")
 
 
 def open_set(ranks: ProbeRanks, probe_label: ArrayLike, *, fars: Sequence[float], bootstrap: Bootstrap) -> OpenSet:

@@ -8,14 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ProtocolError
 from .bootstrap import Bootstrap
+from .far import check_resolvable
 from .figure_names import at_far
-from .metrics import Estimate, FloatArray, IntArray, PairScores, RocCurve, check_far
-from .protocols import MIN_FALSE_ACCEPTS, _unresolvable
-from .result import Comparison
-
-USUAL_FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+from .metrics import Estimate, FloatArray, IntArray, PairScores, RocCurve
+from .outcomes import Comparison
 
 
 class ScoredPairs(NamedTuple):
@@ -85,36 +82,6 @@ def weighted_mean(values: FloatArray) -> Callable[[FloatArray], float]:
     return lambda weight: float(weight @ values / weight.sum())
 
 
-def check_fars(fars: Sequence[float] | None) -> tuple[float, ...] | None:
-    """FARs strictly between 0 and 1 (`ProtocolError`), or None: those that the impostors resolve."""
-    for far in fars or ():
-        check_far(far)
-    return None if fars is None else tuple(float(far) for far in fars)
-
-
-def check_resolvable(fars: Sequence[float], num_impostor: int) -> None:
-    """`ProtocolError` for a FAR at which fewer than 10 impostors would pass."""
-    for far in fars:
-        if not _resolves(num_impostor, far):
-            raise ProtocolError(_unresolvable(far, num_impostor))
-
-
-def resolvable_fars(num_impostor: int) -> tuple[float, ...]:
-    """Those of 1e-1, 1e-2, ... 1e-6 that so many impostor pairs resolve."""
-    return tuple(far for far in USUAL_FARS if _resolves(num_impostor, far))
-
-
-def about_unresolvable(num_impostor: int) -> str | None:
-    """A note on the usual FARs that so many impostor pairs do not resolve; None when they resolve all of them."""
-    left_out = USUAL_FARS[len(resolvable_fars(num_impostor)) :]
-    if not left_out:
-        return None
-    return (
-        f"{at_far('tar', left_out[0])} and below are left out: {num_impostor} impostor pairs do not resolve them, for "
-        f"at least {MIN_FALSE_ACCEPTS} must pass"
-    )
-
-
 def worst_pairs(
     pairs: ScoredPairs, left: Callable[[int], str], right: Callable[[int], str], *, count: int = 10
 ) -> tuple[Comparison, ...]:
@@ -136,7 +103,3 @@ def _smallest(values: FloatArray, count: int) -> NDArray[np.intp]:
         few = np.arange(len(values))
     chosen: NDArray[np.intp] = few[np.argsort(values[few], kind="stable")][:count]
     return chosen
-
-
-def _resolves(num_impostor: int, far: float) -> bool:
-    return num_impostor * far * (1 + 1e-12) >= MIN_FALSE_ACCEPTS

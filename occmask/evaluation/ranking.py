@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import OptionError, ShapeError
 from .checks import labels_of
 from .metrics import FloatArray, IntArray
-from .result import Curve
+from .outcomes import Curve
 from .tiles import BLOCK, check_block, full_precision, single_unit_rows
 
 

@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ProtocolError, ShapeError
 from .bootstrap import Bootstrap, Draws
+from .far import check_resolvable
 from .figure_names import at_far
 from .histograms import ScoreHistogram, Within
 from .metrics import Estimate, FloatArray, IntArray, PairScores, check_far
+from .outcomes import Curve
 from .pair_space import PairSpace
 from .pair_stream import PairStream
-from .protocols import MIN_FALSE_ACCEPTS, _unresolvable
-from .result import Curve
 from .tiles import BLOCK, check_block, full_precision, single_unit_rows
 
 MAX_TAIL = 2**22  # impostor pairs held at once: about 400 MB
@@ -131,9 +131,7 @@ def check_resolvable_pairs(space: PairSpace, fars: Sequence[float]) -> None:
         raise ProtocolError("no pair shows the same person twice; give some person a picture on either side")
     if not space.num_impostor:
         raise ProtocolError("no pair shows two different people; leave some such pairs in")
-    for far in fars:
-        if space.num_impostor * far * (1 + 1e-12) < MIN_FALSE_ACCEPTS:
-            raise ProtocolError(_unresolvable(far, space.num_impostor))
+    check_resolvable(fars, space.num_impostor)
 
 
 def _first_tail(space: PairSpace, fars: Sequence[float], max_tail: int, num_worst: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data.readers import load_folder
 from ..errors import DataError
-from ..evaluation.inputs import ProbesAndGallery
+from ..protocols.inputs import ProbesAndGallery
 
 _PROBES = {"sunglasses": "prob_glass_all", "scarf": "prob_scarf_all"}
 

@@ -14,7 +14,7 @@ from ..data.faces import FaceSet
 from ..evaluation.embed import embed
 from ..evaluation.metrics import Estimate
 from ..evaluation.occlusion import OcclusionAccuracy, box_iou
-from ..evaluation.protocols import Identification, Verification
+from ..evaluation.recognition import Identification, Verification
 from ..images.pixels import to_tensor
 from ..models.face import FaceModel
 from ..occluders.conditions import CONDITIONS, Probes, cover_probes

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from ..errors import OptionError, ProtocolError
-from ..evaluation.inputs import Embedder
-from ..evaluation.result import Result
 from ..images.pixels import Pixels, to_tensor
 from ..models.face import FaceModel
+from ..protocols.inputs import Embedder
+from ..protocols.result import Result
 from ..version import __version__
 
 

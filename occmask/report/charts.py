@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..evaluation.result import Result
+from ..protocols.result import Result
 from .listings import text
 from .protocol_words import confidence_text, group_name, held_out_of, is_percent, metric_name, metrics_of, number
 from .results import area_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..evaluation.metrics import FloatArray
-from ..evaluation.result import Result
+from ..protocols.result import Result
 from .listings import text
 from .protocol_words import confidence_text, metric_name
 from .svg import label_at, svg

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..evaluation.metrics import Estimate
-from ..evaluation.result import Result
+from ..protocols.result import Result
 from .charts import area_chart, cmc_chart, occluder_chart, open_set_chart, roc_chart, score_charts
 from .heat_map import heat_maps, map_note
 from .listings import text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..evaluation.result import Result
+from ..protocols.result import Result
 from .protocol_words import (
     confidence_text,
     counts_of,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..evaluation.metrics import Estimate
-from ..evaluation.result import Result
+from ..protocols.result import Result
 from .results import condition_name
 
 _TITLES = {

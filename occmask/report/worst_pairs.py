@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from ..evaluation.result import Comparison
+from ..evaluation.outcomes import Comparison
 from ..images.pixels import Pixels
 from .listings import text
 

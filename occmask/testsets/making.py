@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from ..data.faces import FaceSet
 from ..errors import DataError, OptionError, ShapeError
-from ..evaluation.inputs import Pairs
 from ..images.pixels import Pixels
 from ..images.reading import shown
 from ..images.skipping import Skipped
 from ..images.template import template_points
 from ..occluders.occlude import bounding_box
 from ..occluders.pictures import Pictures
+from ..protocols.inputs import Pairs
 from ..spec import Spec
 from . import TESTSETS
 from .manifest import FORMAT, Manifest, PictureLine, pixels_sha256, versions

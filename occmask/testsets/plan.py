@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from ..data.faces import FaceSet
 from ..errors import DataError
-from ..evaluation.inputs import Pairs
 from ..images.reading import shown
+from ..protocols.inputs import Pairs
 
 COVERED = "_covered"  # what the name of a covered copy ends in when the clean picture may lie beside it
 

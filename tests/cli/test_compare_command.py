@@ -8,7 +8,8 @@ import pytest
 from occmask.cli import main
 from occmask.evaluation.bootstrap import Bootstrap
 from occmask.evaluation.metrics import Estimate
-from occmask.evaluation.result import Result, Trials
+from occmask.evaluation.outcomes import Trials
+from occmask.protocols.result import Result
 
 PERSON = np.repeat(np.arange(20), 5)
 

@@ -12,9 +12,10 @@ from PIL import Image
 import occmask
 from occmask.cli import evaluation_data, main
 from occmask.data.faces import FaceSet
-from occmask.evaluation import PROTOCOLS
-from occmask.evaluation.result import Comparison, Result
+from occmask.evaluation.outcomes import Comparison
 from occmask.images.skipping import Skipped
+from occmask.protocols import PROTOCOLS
+from occmask.protocols.result import Result
 
 STRESS = ["--set", "areas=[0.3]", "--set", 'occluders=["cup","book"]', "--set", "cells=2", "--set", "resamples=5"]
 

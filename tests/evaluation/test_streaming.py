@@ -14,7 +14,7 @@ from occmask.evaluation.bootstrap import Bootstrap
 from occmask.evaluation.figure_names import at_far
 from occmask.evaluation.histograms import ScoreHistogram
 from occmask.evaluation.metrics import auc, eer, roc, tar_at_far
-from occmask.evaluation.protocols import Verification
+from occmask.evaluation.recognition import Verification
 from occmask.evaluation.streaming import stream_verification
 from occmask.evaluation.tiles import highest_scores, scores_at, single_unit_rows
 

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from occmask.errors import DataError
-from occmask.evaluation.face_identification import FaceIdentification
 from occmask.measure.ar import ar_groups
+from occmask.protocols.face_identification import FaceIdentification
 
 
 def write(folder, count, rng):

@@ -9,12 +9,12 @@ import torch
 import occmask
 from occmask.data.faces import FaceSet
 from occmask.errors import DataError, OptionError, ProtocolError
-from occmask.evaluation.inputs import Faces, Pairs
-from occmask.evaluation.protocols import Verification
-from occmask.evaluation.result import Result
-from occmask.evaluation.stress import Stress
+from occmask.evaluation.recognition import Verification
 from occmask.images.pixels import to_tensor
 from occmask.measure.protocols import embedder_of, fingerprint, locator, run_protocol
+from occmask.protocols.inputs import Faces, Pairs
+from occmask.protocols.result import Result
+from occmask.protocols.stress import Stress
 
 SIZE = (56, 48)
 QUICK = {"areas": (0.3,), "occluders": (), "cells": None, "resamples": 5}

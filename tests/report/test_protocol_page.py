@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from occmask.evaluation.metrics import Estimate
-from occmask.evaluation.result import Comparison, Curve, Result
+from occmask.evaluation.outcomes import Comparison, Curve
+from occmask.protocols.result import Result
 from occmask.report.protocol_page import write_protocol_page
 from occmask.report.protocol_table import format_result
 from occmask.report.protocol_words import is_percent, metric_name

@@ -9,23 +9,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import OptionError, ProtocolError, ShapeError
-from .bootstrap import Bootstrap
-from .curves import score_histogram, thin_roc
+from ..evaluation.bootstrap import Bootstrap
+from ..evaluation.curves import score_histogram, thin_roc
+from ..evaluation.far import about_unresolvable, check_fars, check_resolvable, resolvable_fars
+from ..evaluation.metrics import FloatArray, IntArray, identity_ranks
+from ..evaluation.outcomes import Comparison, Trials
+from ..evaluation.pair_figures import ScoredPairs, pair_figures, worst_pairs
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, PartialAndWhole
-from .metrics import FloatArray, IntArray, identity_ranks
-from .pair_figures import (
-    ScoredPairs,
-    about_unresolvable,
-    check_fars,
-    check_resolvable,
-    pair_figures,
-    resolvable_fars,
-    worst_pairs,
-)
 from .people import joint_labels, some_names
-from .result import Comparison, Result, Trials
+from .result import Result
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 _MOST_PAIRS = 20_000_000  # whose scores, sorted and resampled, still fit a laptop

@@ -7,37 +7,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..errors import ProtocolError
-from .metrics import Estimate, FloatArray, IntArray
+from ..evaluation.metrics import Estimate, FloatArray
+from ..evaluation.outcomes import Comparison, Curve, Trials
 
 T = TypeVar("T")
-
-
-class Trials(NamedTuple):
-    """The outcomes whose mean a figure is: what a paired comparison of two models resamples."""
-
-    person: IntArray  # (T,) whose outcome it is: intervals draw people
-    value: FloatArray  # (T,)
-
-
-class Curve(NamedTuple):
-    """A line or a histogram: for "roc" FAR and TAR, for "cmc" rank and share, for histograms bin centres and shares."""
-
-    x: FloatArray  # (V,)
-    y: FloatArray  # (V,)
-
-
-class Comparison(NamedTuple):
-    """One pair of pictures and what the model thought of it."""
-
-    left: str  # names of the pictures in the data set
-    right: str
-    score: float  # cosine similarity
-    same: bool  # whether they show one person
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError, ProtocolError, ShapeError
+from ..evaluation.metrics import FloatArray
 from ..images.pixels import Pixels
 from .fingerprint import FacesFingerprint
 from .inputs import Embedder, Faces
-from .metrics import FloatArray
 
 Embeddings = NDArray[np.float32]
 

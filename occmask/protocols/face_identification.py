@@ -8,17 +8,18 @@ import numpy as np
 import torch
 
 from ..errors import ProtocolError
-from .bootstrap import Bootstrap
+from ..evaluation.bootstrap import Bootstrap
+from ..evaluation.figure_names import at_far
+from ..evaluation.metrics import Estimate, FloatArray, IntArray, check_far
+from ..evaluation.open_set import check_strangers, open_set
+from ..evaluation.outcomes import Comparison, Curve, Trials
+from ..evaluation.ranking import ProbeRanks, check_ranks, cmc_curve, rank_probes
+from ..evaluation.tiles import BLOCK, check_block
 from .embedding import EmbeddedFaces, embed_faces
-from .figure_names import at_far
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
-from .metrics import Estimate, FloatArray, IntArray, check_far
-from .open_set import check_strangers, open_set
 from .people import joint_labels, some_names
-from .ranking import ProbeRanks, check_ranks, cmc_curve, rank_probes
-from .result import Comparison, Curve, Result, Trials
-from .tiles import BLOCK, check_block
+from .result import Result
 from .versions import computed_with
 
 GROUP = "all"  # what the only group is called

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import OptionError, ProtocolError
+from ..evaluation.metrics import IntArray
 from ..images.pixels import Pixels
 from .inputs import Faces
-from .metrics import IntArray
 
 
 class Enrolment(NamedTuple):

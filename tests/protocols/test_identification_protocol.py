@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 
 from occmask.errors import OptionError, ProtocolError, ShapeError
 from occmask.evaluation.bootstrap import Bootstrap
-from occmask.evaluation.face_identification import FaceIdentification
-from occmask.evaluation.inputs import ProbesAndGallery
-from occmask.evaluation.megaface import MegaFaceIdentification, WithDistractors
 from occmask.evaluation.metrics import cmc, identity_ranks
 from occmask.evaluation.open_set import open_set
 from occmask.evaluation.ranking import ProbeRanks, cmc_curve, rank_probes
-from occmask.evaluation.result import Result
+from occmask.protocols.face_identification import FaceIdentification
+from occmask.protocols.inputs import ProbesAndGallery
+from occmask.protocols.megaface import MegaFaceIdentification, WithDistractors
+from occmask.protocols.result import Result
 
 corners = st.tuples(*[st.sampled_from([-0.5, 0.5])] * 4)  # exact products, most of them tied
 

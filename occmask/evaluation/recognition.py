@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -11,9 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ProtocolError, ShapeError
 from .bootstrap import Bootstrap
 from .checks import labels_of, same_width, unit_rows
+from .far import check_resolvable
 from .metrics import Estimate, FloatArray, IntArray, PairScores, check_far, cmc, identity_ranks
-
-MIN_FALSE_ACCEPTS = 10  # fewer impostors than this above the threshold make a TAR a matter of luck
 
 
 class IdentificationResult(NamedTuple):
@@ -154,9 +152,7 @@ class Verification:
             raise ProtocolError("no pair shows the same person twice; give some person a picture on either side")
         if not num_impostor:
             raise ProtocolError("no pair shows two different people; leave some such pairs in")
-        for far in self.fars:
-            if num_impostor * far * (1 + 1e-12) < MIN_FALSE_ACCEPTS:
-                raise ProtocolError(_unresolvable(far, num_impostor))
+        check_resolvable(self.fars, num_impostor)
 
 
 def _kept(excluded: ArrayLike | None, shape: tuple[int, int]) -> NDArray[np.bool_]:
@@ -166,17 +162,3 @@ def _kept(excluded: ArrayLike | None, shape: tuple[int, int]) -> NDArray[np.bool
     if array.shape != shape or array.dtype != np.bool_:
         raise ShapeError(f"excluded is {array.shape} of {array.dtype}; it must be {shape} booleans, one a pair")
     return ~array
-
-
-def _unresolvable(far: float, num_impostor: int) -> str:
-    problem = (
-        f"{num_impostor} impostor pairs cannot resolve FAR {far:g}: only {far * num_impostor:.3g} of them would pass"
-    )
-    if num_impostor <= MIN_FALSE_ACCEPTS:
-        return f"{problem}; no FAR can be resolved with fewer than {MIN_FALSE_ACCEPTS + 1} impostor pairs"
-    smallest = MIN_FALSE_ACCEPTS / num_impostor
-    digits = 10.0 ** (math.floor(math.log10(smallest)) - 2)
-    return (
-        f"{problem}, and {MIN_FALSE_ACCEPTS} are needed; the smallest FAR they resolve is "
-        f"{math.ceil(smallest / digits) * digits:.3g}"
-    )

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from occmask.data.faces import FaceSet
 from occmask.errors import ProtocolError
 from occmask.evaluation.bootstrap import Bootstrap, paired_difference
-from occmask.evaluation.compare import compare
-from occmask.evaluation.inputs import PartialAndWhole
 from occmask.evaluation.metrics import Estimate, auc
-from occmask.evaluation.pfr import PartialFaces
-from occmask.evaluation.result import Result, Trials
+from occmask.evaluation.outcomes import Trials
+from occmask.protocols.compare import compare
+from occmask.protocols.inputs import PartialAndWhole
+from occmask.protocols.pfr import PartialFaces
+from occmask.protocols.result import Result
 
 PERSON = np.repeat(np.arange(30), 4)
 

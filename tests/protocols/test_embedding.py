@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.errors import OptionError, ProtocolError, ShapeError
-from occmask.evaluation.embedding import embed_faces, embed_with_flip
-from occmask.evaluation.fingerprint import joint_fingerprint
+from occmask.protocols.embedding import embed_faces, embed_with_flip
+from occmask.protocols.fingerprint import joint_fingerprint
 
 
 class Faces:

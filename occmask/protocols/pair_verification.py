@@ -7,27 +7,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..errors import OptionError
-from .bootstrap import Bootstrap
-from .curves import score_histogram, thin_roc
+from ..evaluation.bootstrap import Bootstrap
+from ..evaluation.curves import score_histogram, thin_roc
+from ..evaluation.far import about_unresolvable, check_fars, check_resolvable, resolvable_fars
+from ..evaluation.figure_names import at_far
+from ..evaluation.folds import FoldAccuracy, check_folds, exact_threshold, fold_accuracy, fold_bounds, grid_threshold
+from ..evaluation.metrics import FloatArray, IntArray
+from ..evaluation.outcomes import Trials
+from ..evaluation.pair_figures import PairFigures, ScoredPairs, pair_figures, weighted_mean, worst_pairs
+from ..evaluation.published import PUBLISHED_FAR, PublishedTar
 from .embedding import Embeddings, embed_with_flip
-from .figure_names import at_far
 from .fingerprint import joint_fingerprint
-from .folds import FoldAccuracy, check_folds, exact_threshold, fold_accuracy, fold_bounds, grid_threshold
 from .inputs import Embedder, Pairs
-from .metrics import FloatArray, IntArray
-from .pair_figures import (
-    PairFigures,
-    ScoredPairs,
-    about_unresolvable,
-    check_fars,
-    check_resolvable,
-    pair_figures,
-    resolvable_fars,
-    weighted_mean,
-    worst_pairs,
-)
-from .published import PUBLISHED_FAR, PublishedTar
-from .result import Result, Trials
+from .result import Result
 
 PUBLISHED_TAR = f"published_{at_far('tar', PUBLISHED_FAR)}"
 

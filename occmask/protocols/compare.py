@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ProtocolError
-from .bootstrap import paired_difference
-from .metrics import Estimate
+from ..evaluation.bootstrap import paired_difference
+from ..evaluation.metrics import Estimate
 from .result import Result
 
 BETTER, WORSE, UNDECIDED, UNPAIRED = "A is better", "A is worse", "no difference shown", "no paired interval"

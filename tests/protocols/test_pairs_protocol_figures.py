@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from occmask.errors import ProtocolError
 from occmask.evaluation.bootstrap import Bootstrap
 from occmask.evaluation.curves import MAX_POINTS, score_histogram, thin_roc
+from occmask.evaluation.far import check_resolvable, resolvable_fars
 from occmask.evaluation.metrics import PairScores, RocCurve, roc
-from occmask.evaluation.pair_figures import ScoredPairs, check_resolvable, pair_figures, resolvable_fars, worst_pairs
+from occmask.evaluation.pair_figures import ScoredPairs, pair_figures, worst_pairs
 
 FARS = (0.25, 0.5)
 # Few distinct values and few people, so that ties and repeated people are the rule.

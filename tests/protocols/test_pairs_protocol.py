@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from occmask.errors import OptionError, ProtocolError
-from occmask.evaluation import PROTOCOLS
 from occmask.evaluation.bootstrap import Bootstrap
+from occmask.evaluation.far import resolvable_fars
 from occmask.evaluation.folds import exact_threshold, fold_accuracy, grid_threshold
 from occmask.evaluation.metrics import auc, eer, tar_at_far
-from occmask.evaluation.pair_figures import ScoredPairs, pair_figures, resolvable_fars, weighted_mean, worst_pairs
-from occmask.evaluation.pair_verification import PairVerification, pair_cosines
+from occmask.evaluation.pair_figures import ScoredPairs, pair_figures, weighted_mean, worst_pairs
+from occmask.protocols import PROTOCOLS
+from occmask.protocols.pair_verification import PairVerification, pair_cosines
 
 
 class CountedFaces:

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .bootstrap import Bootstrap
-from .curves import score_histogram, thin_roc
-from .figure_names import at_far
+from ..evaluation.bootstrap import Bootstrap
+from ..evaluation.curves import score_histogram, thin_roc
+from ..evaluation.far import MIN_FALSE_ACCEPTS
+from ..evaluation.figure_names import at_far
+from ..evaluation.metrics import Estimate, FloatArray, IntArray, RocCurve
+from ..evaluation.outcomes import Comparison, Curve, Trials
+from ..evaluation.recognition import Identification, Verification
 from .inputs import Faces
-from .metrics import Estimate, FloatArray, IntArray, RocCurve
-from .protocols import MIN_FALSE_ACCEPTS, Identification, Verification
-from .result import Comparison, Curve, Trials
 
 _LONGEST_CMC = 50
 

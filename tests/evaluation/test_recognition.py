@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.errors import OptionError, ProtocolError, ShapeError
-from occmask.evaluation import PROTOCOLS
 from occmask.evaluation.bootstrap import Bootstrap, paired_difference
 from occmask.evaluation.metrics import auc, eer, tar_at_far
-from occmask.evaluation.protocols import Identification, Verification
+from occmask.evaluation.recognition import Identification, Verification
+from occmask.protocols import PROTOCOLS
 
 
 def people(num_people=12, each=4, *, noise=1.5, width=16, seed=0):

@@ -3,11 +3,11 @@ import pytest
 
 from occmask.errors import ProtocolError
 from occmask.evaluation import streaming
-from occmask.evaluation.inputs import ProbesAndGallery
 from occmask.evaluation.metrics import tar_at_far
-from occmask.evaluation.mfr import MaskedFaceVerification
-from occmask.evaluation.protocols import Verification
-from occmask.evaluation.result import Result
+from occmask.evaluation.recognition import Verification
+from occmask.protocols.inputs import ProbesAndGallery
+from occmask.protocols.mfr import MaskedFaceVerification
+from occmask.protocols.result import Result
 
 
 class RowFaces:

@@ -9,16 +9,17 @@ import numpy as np
 import torch
 
 from ..errors import ProtocolError
-from .bootstrap import Bootstrap
+from ..evaluation.bootstrap import Bootstrap
+from ..evaluation.metrics import FloatArray
+from ..evaluation.outcomes import Comparison, Curve, Trials
+from ..evaluation.pair_space import PairIndices, PairSpace
+from ..evaluation.ranking import check_ranks
+from ..evaluation.tiles import BLOCK, check_block, full_precision, highest_scores, scores_at
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, Faces
-from .metrics import FloatArray
-from .pair_space import PairIndices, PairSpace
 from .people import joint_labels, some_names
-from .ranking import check_ranks
-from .result import Comparison, Curve, Result, Trials
-from .tiles import BLOCK, check_block, full_precision, highest_scores, scores_at
+from .result import Result
 from .versions import computed_with
 
 _WORST = 10

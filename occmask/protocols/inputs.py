@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..evaluation.metrics import FloatArray, IntArray
 from ..images.pixels import Pixels
-from .metrics import FloatArray, IntArray
 
 # uint8 RGB pictures (N, H, W, 3) -> (N, D); the rows need not be normalised
 Embedder: TypeAlias = Callable[[Pixels], NDArray[np.float32]]

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from occmask.data.faces import FaceSet
 from occmask.errors import OptionError, ProtocolError, ShapeError, UnknownNameError
-from occmask.evaluation import PROTOCOLS, stress
-from occmask.evaluation.covering import DRAWN_OCCLUDERS, blocks, clean_and_areas, cover, held_out, worn
-from occmask.evaluation.enrolment import ChosenFaces, enrol
-from occmask.evaluation.result import Result
-from occmask.evaluation.stress import Stress
 from occmask.occluders import OCCLUDERS
 from occmask.occluders.conditions import cover_probes
 from occmask.occluders.occluder import TRAIN_OCCLUDERS
+from occmask.protocols import PROTOCOLS, stress
+from occmask.protocols.covering import DRAWN_OCCLUDERS, blocks, clean_and_areas, cover, held_out, worn
+from occmask.protocols.enrolment import ChosenFaces, enrol
+from occmask.protocols.result import Result
+from occmask.protocols.stress import Stress
 
 HEIGHT, WIDTH = 60, 50
 QUICK = {"areas": (0.1, 0.5), "occluders": ("book", "scarf"), "cells": None, "resamples": 20}

@@ -9,17 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError, ProtocolError, ShapeError
+from ..evaluation.checks import unit_rows
+from ..evaluation.metrics import FloatArray, IntArray
+from ..evaluation.occlusion import OcclusionAccuracy
+from ..evaluation.outcomes import Trials
+from ..evaluation.recognition import Verification
 from ..images.pixels import Pixels
 from ..spec import Spec
-from .checks import unit_rows
 from .covering import DRAWN_OCCLUDERS, Condition, blocks, clean_and_areas, cover, held_out, worn
 from .embedding import embed_faces
 from .enrolment import ChosenFaces, enrol
 from .inputs import Embedder, Faces
-from .metrics import FloatArray, IntArray
-from .occlusion import OcclusionAccuracy
-from .protocols import Verification
-from .result import Result, Trials
+from .result import Result
 from .stress_bench import Bench, Measured
 
 Locator = Callable[[Pixels], NDArray[np.float32]]  # uint8 (N, H, W, 3) -> boxes (N, 4) x0 y0 x1 y1 over W H W H

@@ -3,10 +3,10 @@ import pytest
 
 from occmask.data.faces import FaceSet
 from occmask.errors import OptionError, ProtocolError, ShapeError
-from occmask.evaluation import PROTOCOLS
-from occmask.evaluation.inputs import PartialAndWhole
 from occmask.evaluation.metrics import auc, eer, tar_at_far
-from occmask.evaluation.pfr import PartialFaces
+from occmask.protocols import PROTOCOLS
+from occmask.protocols.inputs import PartialAndWhole
+from occmask.protocols.pfr import PartialFaces
 
 PEOPLE = ("ann", "bob", "cyd", "dan", "eve", "fay", "gus", "hal")
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_measured_is_refused(data):
 
 
 def test_more_pairs_than_memory_holds_are_refused(data, monkeypatch):
-    monkeypatch.setattr("occmask.evaluation.pfr._MOST_PAIRS", 80 * 24 - 1)
+    monkeypatch.setattr("occmask.protocols.pfr._MOST_PAIRS", 80 * 24 - 1)
     with pytest.raises(ProtocolError, match=r"80 probes x 24 pictures of the gallery are more than 1,919 pairs"):
         PartialFaces()(flat, data)
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from occmask.errors import ProtocolError
 from occmask.evaluation.metrics import Estimate
-from occmask.evaluation.result import Comparison, Curve, Result, Trials
+from occmask.evaluation.outcomes import Comparison, Curve, Trials
+from occmask.protocols.result import Result
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 rows = st.lists(numbers, max_size=5).map(np.array)

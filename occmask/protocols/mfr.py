@@ -7,16 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from .bootstrap import Bootstrap
+from ..evaluation.bootstrap import Bootstrap
+from ..evaluation.metrics import IntArray, check_far
+from ..evaluation.outcomes import Comparison
+from ..evaluation.pair_space import PairSpace
+from ..evaluation.streaming import (
+    MAX_TAIL,
+    ScoredIndices,
+    StreamedVerification,
+    check_resolvable_pairs,
+    stream_verification,
+)
+from ..evaluation.tiles import BLOCK, check_block
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
-from .metrics import IntArray, check_far
-from .pair_space import PairSpace
 from .people import joint_labels
-from .result import Comparison, Result
-from .streaming import MAX_TAIL, ScoredIndices, StreamedVerification, check_resolvable_pairs, stream_verification
-from .tiles import BLOCK, check_block
+from .result import Result
 from .versions import computed_with
 
 _GROUP = "mask-to-nonmask"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..evaluation.metrics import IntArray
 from .inputs import Faces
-from .metrics import IntArray
 
 
 def joint_labels(*sets: Faces) -> tuple[tuple[str, ...], tuple[IntArray, ...]]:
