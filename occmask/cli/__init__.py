@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train a recipe on a folder of faces",
     "evaluate": "identification and verification under occlusion",
     "explain": "draw what the model believes is covered on one face",
+    "convert": "faces from one container into another: folder, rec, tar, lmdb, bin",
     "demo": "train, measure and report on real faces in minutes",
     "doctor": "versions, devices, plug-ins and a self-check",
 }
