@@ -11,19 +11,18 @@ from ..images.reading import shown
 from ..images.skipping import Skipped
 from ..records.conversion_log import log_of
 from ..records.convert import convert
-from ..records.formats import FORMATS
+from ..records.formats import FORMATS, WRITABLE
 from ..records.pair_list import beside
 
 LISTED = 20  # skipped records that are printed; all are in the log
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    writable = [name for name, known in FORMATS.items() if known.writer is not None]
     parser.add_argument(
         "source", type=Path, help=f"a container of pictures, known by its content: {', '.join(FORMATS)}"
     )
     parser.add_argument("target", type=Path, help="a new one: x.rec, x.tar, x.lmdb, x.bin, otherwise a folder")
-    parser.add_argument("--format", choices=writable, help="of the target, where its name does not say it")
+    parser.add_argument("--format", choices=WRITABLE, help="of the target, where its name does not say it")
     parser.add_argument("--resume", action="store_true", help="continue a conversion that was stopped")
     parser.add_argument(
         "--pairs", type=Path, metavar="CSV", help="left,right,same: names of records (needed for a .bin)"
@@ -49,8 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"read {report.read}, wrote {report.written}, skipped {skipped}{':' if skipped else ''}")
     _print_first(report.skipped, log_of(arguments.target))
     if report.pairs or report.lost_pairs:
-        where = f" in {shown(beside(arguments.target))}" if beside(arguments.target).exists() else ""
-        print(f"pairs {report.pairs}{where}, lost {len(report.lost_pairs)}{':' if report.lost_pairs else ''}")
+        lost = len(report.lost_pairs)
+        print(f"pairs {report.pairs} in {shown(beside(arguments.target))}, lost {lost}{':' if lost else ''}")
         _print_first(report.lost_pairs, None)
 
 

@@ -23,6 +23,19 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class ConvertReport(NamedTuple):
+    """`read` entries (pairs, when the target is a .bin) were found in the source: each was written or is in `skipped`.
+
+    Of the pairs between records `pairs` were kept, beside the target; those that lost a picture are in `lost_pairs`.
+    """
+
+    read: int
+    written: int
+    skipped: tuple[Skipped, ...]
+    pairs: int = 0
+    lost_pairs: tuple[Skipped, ...] = ()
+
+
 def log_of(target: str | os.PathLike[str]) -> Path:
     """Where the log of a conversion lies: `faces.tar.convert.jsonl` for `faces.tar`."""
     path = Path(target)

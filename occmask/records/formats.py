@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +20,9 @@ class Format(NamedTuple):
     looks: str
     recognises: Callable[[Path], bool]
     reader: str
-    writer: str | None  # None: it cannot be written
+    writer: str | None  # of records
     suffix: str | None  # of a target's name, which asks for this format
-    in_pairs: bool = False  # it holds pairs, not single pictures
+    pairs_writer: str | None = None  # of a container of pairs: called (path, images, same)
 
 
 def _suffix(path: Path, *suffixes: str) -> bool:
@@ -63,16 +63,16 @@ FORMATS: dict[str, Format] = {
         "a .tar or a folder of .tar shards, members person/picture.jpg or WebDataset's key.jpg and key.cls",
         _is_tar,
         "occmask.records.tar:TarReader",
-        "occmask.records.tar:TarWriter",
+        "occmask.records.tar_writer:TarWriter",
         ".tar",
     ),
     "bin": Format(
         "InsightFace's .bin of pairs",
         lambda path: _suffix(path, ".bin"),
         "occmask.records.bin:BinReader",
-        "occmask.records.bin:BinWriter",
+        None,
         ".bin",
-        in_pairs=True,
+        "occmask.records.bin:write_bin",
     ),
     "list": Format(
         "a .lst, .txt or .csv with a line for each picture",
@@ -89,6 +89,8 @@ FORMATS: dict[str, Format] = {
         None,
     ),
 }
+
+WRITABLE = [name for name, known in FORMATS.items() if known.writer or known.pairs_writer]
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
@@ -122,14 +124,13 @@ def target_format(path: str | os.PathLike[str], format: str | None = None) -> st
 
     Raises `OptionError` for a format that is not known or cannot be written.
     """
-    writable = [name for name, known in FORMATS.items() if known.writer is not None]
     if format is not None:
-        if format not in writable:
-            hint = did_you_mean(format, writable)
-            raise OptionError(f"no format {format!r} can be written.{hint} Known: {', '.join(writable)}")
+        if format not in WRITABLE:
+            hint = did_you_mean(format, WRITABLE)
+            raise OptionError(f"no format {format!r} can be written.{hint} Known: {', '.join(WRITABLE)}")
         return format
     where = Path(path)
-    for name in writable:
+    for name in WRITABLE:
         suffix = FORMATS[name].suffix
         if suffix is not None and where.name.lower().endswith(suffix):
             return name
@@ -140,10 +141,25 @@ def target_format(path: str | os.PathLike[str], format: str | None = None) -> st
 
 
 def writer_for(path: str | os.PathLike[str], format: str | None = None) -> Callable[..., RecordWriter]:
-    """What writes records at `path`: called `(path, resume=...)`; `OptionError` as `target_format`."""
-    writer = FORMATS[target_format(path, format)].writer
-    assert writer is not None
+    """What writes records at `path`, called `(path, resume=...)`.
+
+    Raises `OptionError` as `target_format`, and for a format of pairs.
+    """
+    name = target_format(path, format)
+    writer = FORMATS[name].writer
+    if writer is None:
+        raise OptionError(f"{shown(path)}: holds pairs, not single records; occmask convert makes it of both")
     made: Callable[..., RecordWriter] = _load(writer)
+    return made
+
+
+def pairs_writer_for(format: str) -> Callable[[Path, Iterable[bytes], Iterable[bool]], int] | None:
+    """What writes a container of pairs, or None when the format holds single records.
+
+    It is called (path, 2P encoded pictures, P truth values), and takes all of the pictures before the first value.
+    """
+    writer = FORMATS[format].pairs_writer
+    made: Callable[[Path, Iterable[bytes], Iterable[bool]], int] | None = None if writer is None else _load(writer)
     return made
 
 

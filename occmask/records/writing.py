@@ -27,10 +27,14 @@ def check_record(record: Record, person: str) -> tuple[str, str]:
     return owner, picture
 
 
+def is_taken(path: Path) -> bool:
+    """Whether something is there that a new container would overwrite; an empty folder may be."""
+    return os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir()))
+
+
 def check_free(path: Path, *, resume: bool) -> None:
-    """`DataError` when something is at `path` that a new container would overwrite; an empty folder may be."""
-    empty = path.is_dir() and not any(path.iterdir())
-    if not resume and os.path.lexists(path) and not empty:
+    """`DataError` when there is something at `path` that is not to be continued."""
+    if not resume and is_taken(path):
         raise DataError(f"{shown(path)} exists already; choose another target, remove it, or continue it with resume")
 
 
