@@ -110,8 +110,8 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
             rest = line
             while len(rest) > LONGEST_LINE and not rest.endswith(b"\n"):
                 rest = file.readline(LONGEST_LINE + 2)
-            text = line.strip()
-            if text and not text.startswith(b"#"):
+            text = line.strip(b" \r\n")
+            if text.strip() and not text.startswith(b"#"):
                 yield number, text
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +79,10 @@ def _read_index(
     index = ExtentIndex()
     found = 0
     for key, offset, length, reason in values(descriptor, size, tree, damaged):
+        # Numbers come before "__keys__": look ahead, rather than note each of a million that is no name.
+        if found == 0 and b"/" not in key:
+            _refuse_objects(value.key for value in values(descriptor, size, tree, lambda *_: None))
         found += 1
-        if key in _OBJECTS:
-            raise DataError(
-                "an LMDB of Python objects, as folder2lmdb scripts make them with pyarrow.serialize (key 0: picture, "
-                "label), which pyarrow reads no more since 12.0; write it once as a folder where an old one is "
-                "installed (pip install 'pyarrow<12' 'numpy<2' lmdb): for key in deserialize(get(b'__keys__')): "
-                "image, label = deserialize(get(key))[:2], then save image as label/key.jpg"
-            )
         name = decoded(key)
         if reason is None:
             try:
@@ -100,6 +96,16 @@ def _read_index(
     if not skipped and found != tree.entries:
         skip(skipped, str(data), f"{found} of {tree.entries} records found; the LMDB is damaged")
     return index
+
+
+def _refuse_objects(keys: Iterable[bytes]) -> None:
+    if any(key in _OBJECTS for key in keys):
+        raise DataError(
+            "an LMDB of Python objects, as folder2lmdb scripts make them with pyarrow.serialize (key 0: picture, "
+            "label), which pyarrow reads no more since 12.0; write it once as a folder where an old one is "
+            "installed (pip install 'pyarrow<12' 'numpy<2' lmdb): for key in deserialize(get(b'__keys__')): "
+            "image, label = deserialize(get(key))[:2], then save image as label/key.jpg"
+        )
 
 
 class LmdbWriter(Writing):

@@ -7,10 +7,11 @@ import multiprocessing
 import os
 import pickle
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occmask.errors import DataError, OptionError
@@ -70,10 +71,9 @@ def test_python_reads_what_is_written(tmp_path: Path) -> None:
     assert list(contents_of(TarReader(tmp_path / "x.tar"))) == names
 
 
+@settings(max_examples=30)
 @given(st.lists(st.binary(min_size=1, max_size=1500), min_size=1, max_size=8), st.integers(1, 4000))
 def test_shards_hold_all_in_order_and_are_no_larger_than_asked(images: list[bytes], shard_bytes: int) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         with TarWriter(Path(folder) / "s", shard_bytes=shard_bytes) as writer:
             for number, image in enumerate(images):
