@@ -28,6 +28,7 @@ _BIG, _SUBTREE, _DUPLICATES = 1, 2, 4  # flags of a node
 _SEVERAL_VALUES = 4  # flag of a tree
 _NO_PAGE = (1 << 64) - 1
 _DEEPEST = 32
+_NO_FIRST_PAGES = "a truncated LMDB: its two first pages are not there"
 
 
 class Value(NamedTuple):
@@ -55,6 +56,8 @@ def read_meta(descriptor: int, size: int) -> Tree:
                 "(mdb_dump there, mdb_load here)"
             )
         raise DataError("not an LMDB data file")
+    if len(first) < HEADER + _META.size:
+        raise DataError(_NO_FIRST_PAGES)
     page_size = struct.unpack_from("<I", first, HEADER + 24)[0]
     if page_size < 256 or page_size > 1 << 16 or page_size & (page_size - 1):
         raise DataError(f"a damaged LMDB: its pages would have {page_size} bytes")
@@ -68,7 +71,7 @@ def read_meta(descriptor: int, size: int) -> Tree:
 def _meta(data: bytes, number: int, page_size: int) -> tuple[int, int, int, int]:
     """(flags, root, entries, transaction) of a meta page."""
     if len(data) < HEADER + _META.size:
-        raise DataError("a truncated LMDB: its two first pages are not there")
+        raise DataError(_NO_FIRST_PAGES)
     page, _, page_flags, _, _ = _PAGE.unpack_from(data)
     magic, version, _, _, free, _, flags, _, _, _, _, entries, root, _, transaction = _META.unpack_from(data, HEADER)
     if magic != 0xBEEFC0DE or version != 1 or page != number or not page_flags & _META_PAGE:

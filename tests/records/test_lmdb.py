@@ -253,6 +253,14 @@ def test_damaged_first_pages_are_told(offset: int, change: bytes, expected: str,
         LmdbReader(path)
 
 
+def test_a_file_cut_anywhere_in_its_first_pages_is_told(tmp_path: Path) -> None:
+    path = database(tmp_path / "x", {b"a/1.jpg": b"x"})
+    for size in range(20, PAGE + 200):
+        os.truncate(path / "data.mdb", PAGE + 220 - size)
+        with pytest.raises(DataError, match=r"truncated|not an LMDB"):
+            LmdbReader(path)
+
+
 def tree_page(path: Path, flag: int) -> int:
     """The offset of the last page of that kind."""
     data = (path / "data.mdb").read_bytes()
