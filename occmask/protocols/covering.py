@@ -24,6 +24,7 @@ DRAWN_OCCLUDERS = (
     "rectangle",
     "sunglasses",
     "mouth_mask",
+    "face_mask",
     "scarf",
     "hand",
     "cup",

@@ -54,13 +54,23 @@ class RecordReader(Protocol):
 
 
 class RecordWriter(Protocol):
-    """Writes a container record by record; a context manager.
+    """Writes a container record by record; a context manager, made by `Writer(path, *, resume=False)`.
 
-    What was written before a crash survives it and is continued by `resume`.
+    What was written before a crash survives it and is continued by `resume`.  Making one raises `DataError` when the
+    target exists and is not to be continued.
     """
+
+    @property
+    def written(self) -> int:
+        """How many records were accepted; after `resume`, those found whole: the first so many that ever were."""
+        ...
 
     def write(self, record: Record, person: str) -> None:
         """Append one record; `DataError` when the format cannot hold it (the container stays as it was)."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Everything written so far survives the process, however it ends."""
         ...
 
     def close(self) -> None: ...

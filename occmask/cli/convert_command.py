@@ -1,0 +1,60 @@
+"""`occmask convert`: pictures from one container into another."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..images.reading import shown
+from ..images.skipping import Skipped
+from ..records.conversion_log import log_of
+from ..records.convert import convert
+from ..records.formats import FORMATS, WRITABLE
+from ..records.pair_list import beside
+
+LISTED = 20  # skipped records that are printed; all are in the log
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "source", type=Path, help=f"a container of pictures, known by its content: {', '.join(FORMATS)}"
+    )
+    parser.add_argument("target", type=Path, help="a new one: x.rec, x.tar, x.lmdb, x.bin, otherwise a folder")
+    parser.add_argument("--format", choices=WRITABLE, help="of the target, where its name does not say it")
+    parser.add_argument("--resume", action="store_true", help="continue a conversion that was stopped")
+    parser.add_argument(
+        "--pairs", type=Path, metavar="CSV", help="left,right,same: names of records (needed for a .bin)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    report = convert(
+        arguments.source,
+        arguments.target,
+        format=arguments.format,
+        pairs=arguments.pairs,
+        resume=arguments.resume,
+        progress=not (arguments.quiet or arguments.json),
+    )
+    if arguments.json:
+        lists = {name: [s._asdict() for s in getattr(report, name)] for name in ("skipped", "lost_pairs")}
+        print(json.dumps({**report._asdict(), **lists}))
+        return
+    skipped = len(report.skipped)
+    print(f"read {report.read}, wrote {report.written}, skipped {skipped}{':' if skipped else ''}")
+    _print_first(report.skipped, log_of(arguments.target))
+    if report.pairs or report.lost_pairs:
+        lost = len(report.lost_pairs)
+        print(f"pairs {report.pairs} in {shown(beside(arguments.target))}, lost {lost}{':' if lost else ''}")
+        _print_first(report.lost_pairs, None)
+
+
+def _print_first(skipped: Sequence[Skipped], log: Path | None) -> None:
+    for source, reason in skipped[:LISTED]:
+        print(f"  {shown(source)}: {reason}")
+    if len(skipped) > LISTED:
+        print(f"  and {len(skipped) - LISTED} more" + (f"; all are in {shown(log)}" if log is not None else ""))
