@@ -19,13 +19,13 @@ from ..report.protocol_page import write_protocol_page
 from ..report.protocol_table import format_result
 from ..report.worst_pairs import PairPictures
 from ..spec import Spec
-from .evaluation_data import default_protocol, load_data, pictures_of
+from .evaluation_data import EvaluationData, pictures_of
 from .settings import read_changes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="a file of occmask.save_weights or a training checkpoint")
-    parser.add_argument("data", help="faces in any format, a .bin of pairs, or 'orl' for the demo's faces")
+    parser.add_argument("data", help="faces in any format, a .bin of pairs, a test set of occmask occlude, or 'orl'")
     parser.add_argument(
         "--protocol", metavar="NAME", help="see occmask list --kind protocol (default: pairs for pairs, else stress)"
     )
@@ -48,11 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         _check_folder(arguments.out)
-    protocol = PROTOCOLS.build(
-        Spec(arguments.protocol or default_protocol(arguments), **read_changes(arguments.changes))
-    )
+    given = EvaluationData(arguments)
+    protocol = PROTOCOLS.build(Spec(given.protocol, **read_changes(arguments.changes)))
     model = load_model(arguments.weights)
-    data = load_data(arguments, model.config.input_spec)
+    data = given.load(model.config.input_spec)
     with _counted(quiet=arguments.quiet) as progress:
         result = run_protocol(
             protocol,

@@ -5,65 +5,99 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
+import numpy as np
+
 from ..data.faces import FaceSet
-from ..data.orl import load_orl
-from ..data.readers import load_folder
-from ..errors import OptionError
+from ..data.pairs import load_pairs
+from ..data.sources import load_faces
+from ..errors import DataError, OptionError
 from ..images.input_spec import InputSpec
 from ..images.pixels import Pixels
 from ..images.skipping import Skipped
+from ..measure.ar import ar_groups, is_ar
 from ..measure.protocols import face_sets
+from ..protocols.inputs import PartialAndWhole, ProbesAndGallery
+from ..protocols.megaface import WithDistractors
 from ..report.worst_pairs import PairPictures
+from ..testsets.manifest import FILE, Manifest, read_manifest
+
+PAIRS_FILE = "pairs.csv"  # of a test set that occmask occlude made for pairs
 
 
-def default_protocol(arguments: argparse.Namespace) -> str:
-    """`pairs` for a set of pairs, else `stress`."""
-    return "pairs" if arguments.pairs is not None or Path(arguments.data).suffix == ".bin" else "stress"
+class EvaluationData:
+    """DATA of the command line, looked at: a .bin of pairs, a test set of `occmask occlude`, or faces in any format.
 
-
-def load_data(arguments: argparse.Namespace, spec: InputSpec) -> Any:
-    """What the protocol takes, in the model's size; what was skipped is named on stderr.
-
-    Pairs when DATA is a .bin or `--pairs` names a list of them; probes and a gallery with `--gallery`, and with
-    `--distractors` other people too; else faces.
+    A test set is a folder with a manifest: its pictures are in `images`, its manifest says how they are aligned, and
+    its `pairs.csv`, if there is one, which pairs they make.
     """
-    options: dict[str, Any] = {
-        "image_size": spec.size,
-        "template": arguments.template,
-        "resize": arguments.resize,
-        "unreadable": arguments.unreadable,
-    }
-    is_pairs = arguments.pairs is not None or Path(arguments.data).suffix == ".bin"
-    if is_pairs and (arguments.gallery is not None or arguments.distractors is not None):
-        raise OptionError("--gallery and --distractors go with probes, not with pairs; leave one of them out")
-    data: Any
-    if arguments.pairs is not None:
-        data = _found("occmask.data.pairs:load_pairs")(arguments.pairs, root=arguments.data, **options)
-    elif is_pairs and (arguments.protocol or "pairs") == "pairs":
-        data = _found("occmask.data.pairs:load_pairs")(arguments.data, **options)
-    elif arguments.distractors is not None:
-        probes = _faces(arguments.data, options)
-        gallery = probes if arguments.gallery is None else _faces(arguments.gallery, options)
-        data = _found("occmask.protocols.megaface:WithDistractors")(
-            probes=probes, gallery=gallery, distractors=_faces(arguments.distractors, options)
-        )
-    elif arguments.gallery is not None:
-        data = _found("occmask.protocols.inputs:ProbesAndGallery")(
-            probes=_faces(arguments.data, options), gallery=_faces(arguments.gallery, options)
-        )
-    else:
-        data = _faces(arguments.data, options)
-    _tell("skipped", getattr(data, "skipped", ()))
-    _tell("doubtful", getattr(data, "doubtful", ()))
-    for faces in face_sets(data):
-        if faces is not data:
-            _tell("skipped", faces.skipped)
-    return data
+
+    def __init__(self, arguments: argparse.Namespace):
+        self.arguments = arguments
+        data = Path(arguments.data)
+        self.manifest: Manifest | None = read_manifest(data / FILE) if (data / FILE).is_file() else None
+        made_pairs = data / PAIRS_FILE if self.manifest is not None and (data / PAIRS_FILE).is_file() else None
+        is_bin = data.suffix == ".bin"
+        self.pairs: Path | None = Path(arguments.pairs) if arguments.pairs else (data if is_bin else made_pairs)
+        searched = arguments.gallery is not None or arguments.distractors is not None
+        if searched and arguments.pairs:
+            raise OptionError("--gallery and --distractors go with probes, not with pairs; leave one of them out")
+        # What has pairs can also be looked at as faces.
+        if not arguments.pairs and (searched or arguments.protocol not in (None, "pairs")):
+            self.pairs = None
+        self.protocol: str = arguments.protocol or ("pairs" if self.pairs is not None else "stress")
+
+    def load(self, spec: InputSpec) -> Any:
+        """What the protocol takes, in the model's size; what was skipped is named on stderr."""
+        data = self._load(spec)
+        _tell("skipped", getattr(data, "skipped", ()))
+        _tell("doubtful", getattr(data, "doubtful", ()))
+        for faces in face_sets(data):
+            if faces is not data:
+                _tell("skipped", faces.skipped)
+        return data
+
+    def _load(self, spec: InputSpec) -> Any:
+        words = self.arguments
+        options: dict[str, Any] = {
+            "image_size": spec.size,
+            "template": words.template,
+            "resize": words.resize,
+            "unreadable": words.unreadable,
+        }
+        own = options
+        if self.manifest is not None and words.template is None:
+            own = {**options, "template": str(self.manifest.header.get("template", "arcface"))}
+        if self.pairs is not None:
+            if self.pairs == Path(words.data):
+                return load_pairs(self.pairs, **own)
+            return load_pairs(self.pairs, root=words.data, **own)
+        if words.gallery is None and words.distractors is None and is_ar(words.data):
+            return ar_groups(words.data, **options)
+        faces = load_faces(words.data if self.manifest is None else Path(words.data) / "images", **own)
+        gallery = faces if words.gallery is None else load_faces(words.gallery, **options)
+        if words.distractors is not None:
+            return WithDistractors(faces, gallery, load_faces(words.distractors, **options))
+        if words.gallery is None:
+            return faces
+        if self.protocol == "pfr":
+            return PartialAndWhole(faces, gallery, self._visible(faces))
+        return ProbesAndGallery(faces, gallery)
+
+    def _visible(self, faces: FaceSet) -> Any:
+        """(N,) the share of each face that is left, as the manifest has it."""
+        if self.manifest is None:
+            raise OptionError(
+                "pfr needs to know how much of each face is visible: make the probes with occmask occlude, and give "
+                f"the folder that holds {FILE}"
+            )
+        share = {picture.name: 1 - picture.share for picture in self.manifest.pictures}
+        unknown = [name for name in faces.names if name not in share]
+        if unknown:
+            raise DataError(f"{FILE} does not name {unknown[0]} and {len(unknown) - 1} other pictures beside it")
+        return np.array([share[name] for name in faces.names])
 
 
 def pictures_of(data: Any) -> PairPictures:
@@ -82,31 +116,6 @@ def _by_name(sets: Sequence[FaceSet]) -> Callable[[str], Pixels]:
         return faces.image(index)
 
     return picture
-
-
-def _faces(source: str, options: dict[str, Any]) -> FaceSet:
-    try:
-        load: Callable[..., FaceSet] = resolve_name("occmask.data.sources:load_faces")
-    except (ImportError, AttributeError):
-        return _folder_or_orl(source, options)
-    return load(source, **options)
-
-
-def _folder_or_orl(source: str, options: dict[str, Any]) -> FaceSet:
-    """Until `load_faces` is there."""
-    template = options["template"]
-    if source == "orl":
-        faces = load_orl(image_size=options["image_size"], unreadable=options["unreadable"])
-        return faces if template is None else replace(faces, template=template)
-    return load_folder(source, **{**options, "template": template or "arcface"})
-
-
-def _found(path: str) -> Callable[..., Any]:
-    try:
-        found: Callable[..., Any] = resolve_name(path)
-    except (ImportError, AttributeError) as e:
-        raise OptionError(f"this version of occmask cannot read such data yet ({e})") from e
-    return found
 
 
 def _tell(what: str, entries: Iterable[Skipped]) -> None:

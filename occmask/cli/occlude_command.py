@@ -7,27 +7,26 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
-from ..data.faces import FaceSet
-from ..data.orl import load_orl
-from ..data.readers import load_folder
+from ..data.pairs import load_pairs
+from ..data.sources import load_faces
 from ..errors import DataError, OptionError
+from ..images.align import Points
+from ..images.points import read_points
 from ..images.skipping import Skipped
 from ..occluders.occluder import TEST_OCCLUDERS, TRAIN_OCCLUDERS
 from ..spec import Spec
 from ..testsets import TESTSETS
 from ..testsets.making import PUBLISHED_SEED, make_test_set, remake_test_set
 from ..testsets.manifest import Manifest, read_manifest
-from ..testsets.points import read_points
 from .settings import read_changes
 
 _GROUPS = {"test": TEST_OCCLUDERS, "train": TRAIN_OCCLUDERS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("faces", metavar="IN", help="a folder of person/picture, or 'orl'")
+    parser.add_argument("faces", metavar="IN", help="faces in any format, or 'orl'")
     parser.add_argument("out", type=Path, metavar="OUT", help="a new or empty folder")
     parser.add_argument("--recipe", help=f"one of {', '.join(TESTSETS)}")
     parser.add_argument(
@@ -47,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--from-manifest", type=Path, metavar="MANIFEST", help="make the set of this manifest again")
     parser.add_argument("--pairs", type=Path, help="a list of pairs of IN: the second picture of each is covered")
-    parser.add_argument("--points", type=Path, help="the pictures' own five points: name,x1,y1 .. x5,y5 lines")
+    parser.add_argument("--points", type=Path, help="the pictures' own five points, as occmask align takes them")
     parser.add_argument("--seed", type=int, help=f"(default: {PUBLISHED_SEED})")
     parser.add_argument(
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="in pixels; the manifest's, or (default) 112 96"
@@ -85,9 +84,9 @@ def _made(arguments: argparse.Namespace, how: Mapping[str, bool]) -> dict[str, A
     pairs = None
     skipped: Sequence[Skipped] = ()
     if arguments.pairs is None:
-        faces = _faces(arguments.faces, options)
+        faces = load_faces(arguments.faces, **options)
     else:
-        pairs = resolve_name("occmask.data.pairs:load_pairs")(arguments.pairs, root=arguments.faces, **options)
+        pairs = load_pairs(arguments.pairs, root=arguments.faces, **options)
         faces, skipped = pairs.faces, pairs.skipped
     for source, reason in (*faces.skipped, *skipped):
         print(f"skipped {source}: {reason}", file=sys.stderr)
@@ -97,11 +96,18 @@ def _made(arguments: argparse.Namespace, how: Mapping[str, bool]) -> dict[str, A
         recipe,
         seed=PUBLISHED_SEED if arguments.seed is None else arguments.seed,
         pairs=pairs,
-        points=None if arguments.points is None else read_points(arguments.points),
+        points=None if arguments.points is None else _points(arguments.points),
         skipped=skipped,
         resize=arguments.resize,
         **how,
     )
+
+
+def _points(path: Path) -> Mapping[str, Points]:
+    found, bad = read_points(path)
+    if bad:
+        raise DataError(f"{bad[0].source}: {bad[0].reason}" + (f" and {len(bad) - 1} more" if len(bad) > 1 else ""))
+    return found
 
 
 def _remade(arguments: argparse.Namespace, how: Mapping[str, bool]) -> dict[str, Any]:
@@ -112,7 +118,7 @@ def _remade(arguments: argparse.Namespace, how: Mapping[str, bool]) -> dict[str,
             flag = {"options": "set"}.get(name, name.replace("_", "-"))
             raise OptionError(f"--{flag} is taken from the manifest; leave it out with --from-manifest")
     manifest = read_manifest(arguments.from_manifest)
-    return remake_test_set(manifest, _faces(arguments.faces, _reading(manifest)), arguments.out, **how)
+    return remake_test_set(manifest, load_faces(arguments.faces, **_reading(manifest)), arguments.out, **how)
 
 
 def _reading(manifest: Manifest) -> dict[str, Any]:
@@ -122,12 +128,6 @@ def _reading(manifest: Manifest) -> dict[str, Any]:
         return {"image_size": size, "resize": bool(manifest.header["resize"]), "unreadable": "skip"}
     except (KeyError, TypeError, ValueError) as e:
         raise DataError(f"the manifest's header does not say how the faces were read ({e})") from e
-
-
-def _faces(source: str, options: Mapping[str, Any]) -> FaceSet:
-    if source == "orl":
-        return load_orl(image_size=options["image_size"], unreadable=options["unreadable"])
-    return load_folder(source, **options)
 
 
 def _occluders(names: Sequence[str]) -> tuple[Spec, ...]:

@@ -8,17 +8,19 @@ from pathlib import Path
 
 import torch
 
-from ..data.readers import load_folder
-from ..errors import OptionError
+from ..data.sources import load_faces
+from ..errors import CheckpointError, OptionError
 from ..margins import build_loss
+from ..margins.loss import MarginLoss
 from ..models import build, load_weights
+from ..models.face import FaceModel
 from ..spec import Spec
 from ..training import RECIPES, recipe_named, train
 from .settings import read_changes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("faces", help="a folder of identity/image: aligned faces, one folder a person")
+    parser.add_argument("faces", help="aligned faces: a folder of person/picture, .rec, tar, LMDB, list file, or 'orl'")
     parser.add_argument("--out", type=Path, required=True, help="folder for last.safetensors and log.jsonl")
     parser.add_argument("--recipe", default="from", choices=list(RECIPES), help="(default: %(default)s)")
     parser.add_argument("--model", default="from_r50", help="(default: %(default)s)")
@@ -27,10 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--margin", default="cosface", help="margin loss (default: %(default)s)")
     parser.add_argument(
+        "--margin-set", dest="margin_changes", action="append", default=[], metavar="NAME=VALUE", help="margin option"
+    )
+    parser.add_argument(
         "--recipe-set", dest="recipe_changes", action="append", default=[], metavar="NAME=VALUE", help="recipe override"
     )
     parser.add_argument("--start", help="weights of the baseline: its trunk, embedding and classifier are continued")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
+    parser.add_argument("--template", metavar="NAME", help="how the faces are aligned, where they do not say it")
     parser.add_argument("--resize", action="store_true", help="accept aligned faces of another size, and resize them")
     parser.add_argument("--unreadable", default="refuse", choices=["refuse", "skip"], help="(default: %(default)s)")
     parser.add_argument(
@@ -50,21 +56,23 @@ def run(arguments: argparse.Namespace) -> None:
     torch.manual_seed(recipe.seed)
     changes = read_changes(arguments.changes)
     model = build(arguments.model, **(changes if recipe.has_head else {**changes, "head": None}))
-    faces = load_folder(
+    faces = load_faces(
         arguments.faces,
         image_size=model.config.image_size,
-        template=model.config.template,
+        template=arguments.template,
         resize=arguments.resize,
         unreadable=arguments.unreadable,
     )
     for skipped in faces.skipped:
         print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)
-    loss = build_loss(Spec(arguments.margin), embedding_dim=model.embedding.width, num_classes=max(2, faces.num_people))
+    margin = Spec(arguments.margin, **read_changes(arguments.margin_changes))
+    loss = build_loss(
+        margin,
+        embedding_dim=model.embedding.width,
+        num_classes=max(2, faces.num_people),
+    )
     if arguments.start is not None:
-        report = load_weights(model, arguments.start, loss=loss, only=("backbone", "embedding"))
-        print(
-            f"{len(report.loaded)} tensors from {arguments.start}; {len(report.missing)} start fresh", file=sys.stderr
-        )
+        _start(model, loss, arguments.start)
     summary = train(
         model,
         loss,
@@ -80,3 +88,15 @@ def run(arguments: argparse.Namespace) -> None:
         f"{recipe.name}: {summary.steps} steps in {summary.seconds:.0f} s, loss {summary.loss:.3f}, "
         f"accuracy {summary.accuracy:.3f}; weights in {summary.checkpoint}"
     )
+
+
+def _start(model: FaceModel, loss: MarginLoss, path: str) -> None:
+    """Trunk and embedding of the file, and its class weights when it has those of as many people."""
+    parts = ("backbone", "embedding")
+    report = load_weights(model, path, only=parts)
+    classes = "class weights continue"
+    try:
+        load_weights(model, path, loss=loss, only=parts)
+    except CheckpointError as e:
+        classes = f"class weights start fresh ({e})"
+    print(f"{len(report.loaded)} tensors from {path}; {len(report.missing)} start fresh; {classes}", file=sys.stderr)

@@ -50,8 +50,8 @@ def crop(picture: Image.Image, image_size: tuple[int, int], name: str) -> Pixels
     spare = picture.width - width
     if picture.height != height or spare < 0 or spare % 2:
         raise DataError(
-            f"{name}: {picture.height}x{picture.width} (height x width), not {height}x{width} or a wider crop of it; "
-            "align it ('occmask align'), or allow resizing (resize=True, --resize) if it is aligned and of another size"
+            f"{name}: {picture.height}x{picture.width} (height x width), not {height}x{width} or a wider crop of it: "
+            "align it (occmask align), or allow resizing (resize=True, --resize) where that is known to do no harm"
         )
     return fit(picture, image_size)
 

@@ -11,6 +11,7 @@ from ..errors import DataError, OptionError
 from .reading import shown
 
 R = TypeVar("R")
+MOST_LISTED = 20  # bad files in one message
 
 
 class Skipped(NamedTuple):
@@ -50,8 +51,10 @@ def read_all(
 
 
 def listed(bad: Iterable[Skipped]) -> str:
-    """`file: reason`, one after the other."""
-    return "; ".join(f"{shown(source)}: {reason}" for source, reason in bad)
+    """`file: reason`, one after the other, the first 20 of them, and how many there are beyond."""
+    entries = [f"{shown(source)}: {reason}" for source, reason in bad]
+    more = f"; and {len(entries) - MOST_LISTED} more" if len(entries) > MOST_LISTED else ""
+    return "; ".join(entries[:MOST_LISTED]) + more
 
 
 def folder(root: str | os.PathLike[str], *, expected: str) -> Path:

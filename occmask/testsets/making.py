@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ..data.faces import FaceSet
 from ..errors import DataError, OptionError, ShapeError
+from ..images.align import Points
 from ..images.pixels import Pixels
 from ..images.reading import shown
 from ..images.skipping import Skipped
@@ -24,7 +25,6 @@ from ..spec import Spec
 from . import TESTSETS
 from .manifest import FORMAT, Manifest, PictureLine, pixels_sha256, versions
 from .plan import Job, every_picture, second_of_pairs
-from .points import Points, check_points
 from .recipe import Face, Made, Recipe, random_of, training_note
 from .writer import TestSetWriter
 
@@ -59,7 +59,7 @@ def make_test_set(
     spec = _with_defaults(Spec.of(recipe))
     random_of(seed, built.condition, "")  # an unusable seed is known before anything is written
     if points is not None:
-        check_points(points, faces.names)
+        _check_all_have_points(points, faces.names)
     jobs, listed = (every_picture(faces), None) if pairs is None else second_of_pairs(faces, pairs)
     header = {
         "format": FORMAT,
@@ -210,3 +210,14 @@ def _inside(name: str) -> str:
     if len(parts) != 2 or any(part.startswith(".") or not part or "\\" in part or "\0" in part for part in parts):
         raise DataError(f"{name!r} in the manifest is no person/picture.png")
     return name
+
+
+def _check_all_have_points(points: Mapping[str, Points], names: Sequence[str]) -> None:
+    """Raise `DataError` naming pictures that have no points."""
+    without = [name for name in names if name not in points]
+    if without:
+        more = f" and {len(without) - 5} more" if len(without) > 5 else ""
+        raise DataError(
+            f"{len(without)} of {len(names)} pictures have no points: {', '.join(map(shown, without[:5]))}{more}; "
+            "add them, or leave the file out to use those of the template"
+        )

@@ -10,10 +10,9 @@ import torch
 from PIL import Image
 
 import occmask
-from occmask.cli import evaluation_data, main
-from occmask.data.faces import FaceSet
+from occmask.cli import main
+from occmask.cli.evaluation_data import EvaluationData
 from occmask.evaluation.outcomes import Comparison
-from occmask.images.skipping import Skipped
 from occmask.protocols import PROTOCOLS
 from occmask.protocols.result import Result
 
@@ -112,7 +111,7 @@ def test_the_data_must_be_what_the_model_was_trained_on(capsys, weights, faces, 
         (["{weights}", "{faces}", "--set", "aeras=[0.1]"], "Did you mean 'areas'"),
         (["{weights}", "{faces}", "--set", "areas"], "name=value"),
         (["{weights}", "{faces}", "--set", "far=1e-6"], "smallest FAR they resolve"),
-        (["{weights}", "{faces}", "--protocol", "verification"], "takes arrays"),
+        (["{weights}", "{faces}", "--protocol", "verification"], "no protocol is called 'verification'"),
         (["{weights}", "{faces}", "--device", "abacus"], "'abacus' cannot be used here"),
         (["{weights}", "{faces}", "--out", "{weights}/x"], "cannot make the folder"),
         (["{weights}", "{faces}", "--pairs", "p.txt", "--gallery", "g", "--protocol", "stress"], "leave one of them"),
@@ -145,35 +144,18 @@ class Recording:
         )
 
 
-def loaders(calls):
-    """In place of the loaders of pairs, and of what holds probes and a gallery."""
-
-    def found(path):
-        def load(*words, **options):
-            calls.append((path.partition(":")[2], *words, *([options["root"]] if "root" in options else [])))
-            if path.endswith(("ProbesAndGallery", "WithDistractors")):
-                return SimpleNamespace(**options)
-            images = np.random.default_rng(0).integers(0, 256, (2, 56, 48, 3)).astype(np.uint8)
-            faces = FaceSet.from_arrays(images, [0, 1])
-            skipped = (Skipped("line 7", "no such picture"),)
-            return SimpleNamespace(faces=faces, left=[0], right=[1], same=[False], skipped=skipped, doubtful=skipped)
-
-        return load
-
-    return found
-
-
-def test_pairs_and_galleries_reach_the_protocol(capsys, weights, faces, tmp_path, monkeypatch):
-    calls = []
-    monkeypatch.setattr(evaluation_data, "_found", loaders(calls))
+def test_pairs_and_galleries_reach_the_protocol(capsys, weights, faces, tmp_path):
     PROTOCOLS.register("recording", Recording)
-    options = ["--protocol", "recording", "--quiet", "--out", tmp_path]
-    code, out, err = run(capsys, weights, faces, "--pairs", "list.csv", *options)
+    options = ["--protocol", "recording", "--quiet", "--out", tmp_path / "out"]
+    listed = tmp_path / "list.csv"
+    first, second = sorted(path.relative_to(faces).as_posix() for path in faces.glob("*/*"))[:2]
+    listed.write_text(f"left,right,same\n{first},{second},1\n{first},gone.png,0\n")
+    code, out, err = run(capsys, weights, faces, "--pairs", listed, "--unreadable", "skip", *options)
     assert code == 0, err
-    assert calls == [("load_pairs", "list.csv", str(faces))]
-    assert err.splitlines() == ["skipped line 7: no such picture", "doubtful line 7: no such picture"]
+    assert Recording.given.same.tolist() == [True]
+    assert "gone.png" in err
     assert "recording on list.csv" in out
-    assert (tmp_path / "report.html").read_text().count("data:image/jpeg") == 2
+    assert (tmp_path / "out" / "report.html").read_text().count("data:image/jpeg") == 2
     code, out, err = run(capsys, weights, faces, "--gallery", faces, *options)
     assert code == 0, err
     assert len(Recording.given.probes) == len(Recording.given.gallery) == 16
@@ -181,10 +163,43 @@ def test_pairs_and_galleries_reach_the_protocol(capsys, weights, faces, tmp_path
     code, out, err = run(capsys, weights, faces, "--distractors", faces, *options)
     assert code == 0, err
     assert Recording.given.probes is Recording.given.gallery is not Recording.given.distractors
+    code, out, err = run(capsys, weights, faces, "--gallery", faces, "--pairs", listed, *options)
+    assert code == 2
+    assert "leave one of them out" in err
+
+
+def looked_at(data, **words):
+    words = {"pairs": None, "gallery": None, "distractors": None, "protocol": None, **words}
+    return EvaluationData(SimpleNamespace(data=str(data), **words))
 
 
 def test_pairs_are_the_default_of_a_bin_and_of_a_list():
-    words = {"data": "a/lfw.bin", "pairs": None}
-    assert evaluation_data.default_protocol(SimpleNamespace(**words)) == "pairs"
-    assert evaluation_data.default_protocol(SimpleNamespace(data="faces", pairs="p.txt")) == "pairs"
-    assert evaluation_data.default_protocol(SimpleNamespace(data="faces", pairs=None)) == "stress"
+    assert looked_at("a/lfw.bin").protocol == "pairs"
+    assert looked_at("faces", pairs="p.txt").protocol == "pairs"
+    assert looked_at("faces").protocol == "stress"
+    assert looked_at("a/lfw.bin", protocol="stress").pairs is None
+
+
+def test_a_test_set_brings_its_alignment_its_pairs_and_how_much_is_visible(capsys, weights, faces, tmp_path):
+    listed = tmp_path / "pairs.csv"
+    names = sorted(path.relative_to(faces).as_posix() for path in faces.glob("*/*"))
+    rows = [f"{names[i]},{names[j]},{int(names[i][0] == names[j][0])}" for i in range(8) for j in range(8, 16)]
+    rows += [f"{names[i]},{names[i + 1]},1" for i in range(0, 16, 2)]
+    listed.write_text("left,right,same\n" + "\n".join(rows) + "\n")
+    made, parts = tmp_path / "made", tmp_path / "parts"
+    size = ["--image-size", "112", "96", "--resize", "--quiet"]
+    assert main([str(w) for w in ("occlude", faces, made, "--recipe", "area", "--pairs", listed, *size)]) == 0
+    assert main([str(w) for w in ("occlude", faces, parts, "--recipe", "partial", *size)]) == 0
+    capsys.readouterr()
+    assert looked_at(made).protocol == "pairs"
+    PROTOCOLS.register("recording", Recording)
+    options = ["--protocol", "recording", "--resize", "--quiet"]
+    code, out, err = run(capsys, weights, made, "--pairs", made / "pairs.csv", *options)
+    assert code == 0, err
+    assert len(Recording.given.same) == len(rows)
+    code, out, err = run(capsys, weights, parts, "--gallery", faces, "--protocol", "pfr", "--resize", "--quiet")
+    assert code == 0, err
+    assert "rank" in out
+    code, out, err = run(capsys, weights, faces, "--gallery", faces, "--protocol", "pfr", "--resize", "--quiet")
+    assert code == 2
+    assert "occmask occlude" in err

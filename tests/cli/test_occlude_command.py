@@ -119,7 +119,7 @@ def test_the_second_pictures_of_pairs_are_covered(capsys, faces, tmp_path, monke
         asked.append((path, root, options["image_size"]))
         return FewPairs()
 
-    monkeypatch.setattr(occlude_command, "resolve_name", lambda name: load)
+    monkeypatch.setattr(occlude_command, "load_pairs", load)
     words = [faces, tmp_path / "out", "--recipe", "occ-lfw", "--pairs", tmp_path / "pairs.txt", "--quiet"]
     code, out, err = run(capsys, *words)
     assert (code, err) == (0, "")
@@ -152,7 +152,7 @@ def test_own_points_are_used(capsys, faces, tmp_path):
         (["--recipe", "worn", "--occluders", "cupp"], "Did you mean 'cup'"),
         (["--recipe", "worn", "--occluders", "pictures:{tmp}/none"], "no such folder"),
         (["--recipe", "area", "--seed", "-1"], "seed"),
-        (["--recipe", "area", "--points", "{tmp}/none"], "points cannot be read"),
+        (["--recipe", "area", "--points", "{tmp}/none"], "cannot be read as text"),
         (["--from-manifest", "{tmp}/none.jsonl"], "manifest cannot be read"),
         (["--from-manifest", "{tmp}/none.jsonl", "--seed", "4"], "taken from the manifest"),
         (["--from-manifest", "{tmp}/none.jsonl", "--set", "share=0.1"], "--set is taken from the manifest"),

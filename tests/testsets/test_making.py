@@ -21,7 +21,6 @@ from occmask.images.template import template_points
 from occmask.spec import Spec
 from occmask.testsets.making import make_test_set, remake_test_set
 from occmask.testsets.manifest import pixels_sha256, read_manifest
-from occmask.testsets.points import read_points
 
 SIZE = (56, 48)
 
@@ -174,18 +173,6 @@ def test_a_picture_with_its_own_points_is_covered_there_and_the_manifest_keeps_t
     points["b/0.jpg"] = np.zeros((5, 2))
     with pytest.raises(DataError, match=r"b/0\.jpg: the five points span no face"):
         make_test_set(faces, tmp_path / "bad", "face_mask", points=points)
-
-
-def test_points_are_read_by_name_and_a_bad_line_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "points.csv"
-    path.write_text("name,x1,y1,x2,y2,x3,y3,x4,y4,x5,y5\na/0.jpg,1,2,3,4,5,6,7,8,9,10.5\n\n")
-    assert read_points(path)["a/0.jpg"].tolist() == [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10.5]]
-    for bad in ("a,1,2,3", "a,1,2,3,4,5,6,7,8,9,nan", "a/0.jpg,1,2,3,4,5,6,7,8,9,10\n" * 2):
-        path.write_text("b,1,2,3,4,5,6,7,8,9,10\n" + bad)
-        with pytest.raises(DataError, match=r"line [23]"):
-            read_points(path)
-    with pytest.raises(DataError, match="cannot be read"):
-        read_points(tmp_path / "none.csv")
 
 
 # -- nothing is lost, nothing is overwritten -----------------------------------------------------
