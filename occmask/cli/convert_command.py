@@ -12,7 +12,7 @@ from ..images.skipping import Skipped
 from ..records.conversion_log import log_of
 from ..records.convert import convert
 from ..records.formats import FORMATS, WRITABLE
-from ..records.pair_list import beside
+from ..records.pair_lists import beside
 
 LISTED = 20  # skipped records that are printed; all are in the log
 

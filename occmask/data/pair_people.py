@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .pair_lists import ListedPair
+from ..records.joined import joined
+from ..records.pair_lists import ListedPair
 from .pair_pictures import NamedPictures
 
 Indices = NDArray[np.int64]
@@ -57,22 +58,6 @@ def _are_people(left: Sequence[str], right: Sequence[str], same: Flags) -> bool:
         return False
     together = np.array([one == other for one, other in zip(left, right, strict=True)], bool)
     return all(2 * np.count_nonzero(agree) >= len(agree) for agree in (together[same], ~together[~same]))
-
-
-def joined(num_pictures: int, ends: Indices) -> Indices:
-    """(N,) one number for all pictures that pairs (P, 2) join, directly or over others: 0, 1, ... in their order."""
-    parent = list(range(num_pictures))
-
-    def root(picture: int) -> int:
-        while parent[picture] != picture:
-            parent[picture] = parent[parent[picture]]
-            picture = parent[picture]
-        return picture
-
-    for one, other in ends.tolist():
-        low, high = sorted((root(one), root(other)))
-        parent[high] = low  # the first picture stands for all
-    return np.unique([root(picture) for picture in range(num_pictures)], return_inverse=True)[1].reshape(-1)
 
 
 def contradictions(ends: Indices, same: Flags, people: PairPeople) -> dict[int, str]:

@@ -16,8 +16,8 @@ from ..errors import DataError, ShapeError
 from ..images.pixels import check_image_size
 from ..images.reading import shown
 from ..images.skipping import Skipped, check_unreadable
+from ..records.pair_lists import read_pair_list, write_pair_list
 from .faces import FaceSet
-from .pair_lists import read_pair_list, write_pair_list
 from .pair_people import contradictions, doubts, people_of
 from .pair_pictures import find_pictures
 from .readers import FaceOptions, faces_from_pictures, faces_of

@@ -22,6 +22,7 @@ from ..errors import DataError
 from ..images.reading import shown
 from ..images.skipping import Skipped
 from .extension import HEAD, extension_of
+from .joined import joined
 from .pickle_source import Blob
 from .pickled_arrays import STAND_INS, PickledArray
 from .random_access import RandomAccessFile
@@ -57,7 +58,7 @@ class BinReader:
         rows = np.array([row_of[blob] for blob in pictures], np.int64)
         self.left, self.right = rows[0::2].copy(), rows[1::2].copy()
         self.images: Sequence[bytes] = _Images(self._file, [self._blobs[row] for row in rows.tolist()], self.path.name)
-        self.labels = _connected(len(self._blobs), self.left[self.same], self.right[self.same])
+        self.labels = joined(len(self._blobs), np.stack([self.left, self.right], axis=1)[self.same])
         count = int(self.labels.max()) + 1
         digits = max(4, len(str(count - 1)))
         self.people: Sequence[str] = tuple(f"{number:0{digits}d}" for number in range(count))
@@ -143,23 +144,6 @@ def _picture(image: object) -> Blob:
     if not isinstance(image, Blob):
         raise DataError("a picture that is not its encoded bytes")
     return image
-
-
-def _connected(count: int, left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Labels (count,) of the components of a graph, numbered by their smallest node."""
-    root = list(range(count))
-
-    def find(node: int) -> int:
-        while root[node] != node:
-            root[node] = root[root[node]]
-            node = root[node]
-        return node
-
-    for one, other in zip(left.tolist(), right.tolist(), strict=True):
-        low, high = sorted((find(one), find(other)))
-        root[high] = low
-    _, labels = np.unique([find(node) for node in range(count)], return_inverse=True)
-    return labels.reshape(-1).astype(np.int64)
 
 
 def write_bin(path: str | os.PathLike[str], images: Iterable[bytes], same: Iterable[bool]) -> int:

@@ -16,7 +16,7 @@ from ..images.reading import shown
 from ..images.skipping import Skipped
 from .conversion_log import ConvertReport
 from .names import short
-from .pair_list import NamedPair, beside, read_pairs, write_pairs
+from .pair_lists import ListedPair, beside, read_pair_list, write_pair_list
 from .record import RecordReader
 from .writing import check_free
 
@@ -37,31 +37,34 @@ class PairedRecords(Protocol):
 
 def pairs_of(
     reader: RecordReader, source: str | os.PathLike[str], given: str | os.PathLike[str] | None
-) -> list[NamedPair]:
+) -> list[ListedPair]:
     """The pairs that are given, that the source holds, or that lie beside it; none otherwise."""
     if given is not None:
-        return read_pairs(given)
+        return read_pair_list(given)
     if isinstance(reader, PairedRecords):
         rows = zip(reader.left, reader.right, reader.same, strict=True)
-        return [NamedPair(reader.name(int(a)), reader.name(int(b)), bool(same)) for a, b, same in rows]
-    return read_pairs(beside(source)) if beside(source).exists() else []
+        return [
+            ListedPair(row, reader.name(int(a)), reader.name(int(b)), bool(same))
+            for row, (a, b, same) in enumerate(rows, 1)
+        ]
+    return read_pair_list(beside(source)) if beside(source).exists() else []
 
 
 class _Pair(NamedTuple):
     """A pair whose pictures were both found: its names, and the indices of its records."""
 
-    names: NamedPair
+    names: ListedPair
     left: int
     right: int
 
 
-def _find_pairs(reader: RecordReader, named: Sequence[NamedPair]) -> tuple[list[_Pair], list[Skipped]]:
+def _find_pairs(reader: RecordReader, named: Sequence[ListedPair]) -> tuple[list[_Pair], list[Skipped]]:
     """The pairs whose records the reader has, and those that lack one."""
-    wanted = {name for pair in named for name in pair[:2]}
+    wanted = {name for pair in named for name in (pair.left, pair.right)}
     found = {name: index for index in range(len(reader)) if (name := reader.name(index)) in wanted}
     pairs, lost = [], []
     for pair in named:
-        missing = [short(name) for name in pair[:2] if name not in found]
+        missing = [short(name) for name in (pair.left, pair.right) if name not in found]
         if missing:
             lost.append(_lost(pair, f"no record {' and no record '.join(missing)}"))
         else:
@@ -69,12 +72,12 @@ def _find_pairs(reader: RecordReader, named: Sequence[NamedPair]) -> tuple[list[
     return pairs, lost
 
 
-def _lost(pair: NamedPair, reason: str) -> Skipped:
+def _lost(pair: ListedPair, reason: str) -> Skipped:
     return Skipped(f"{pair.left}, {pair.right}", reason)
 
 
 def keep_pairs(
-    reader: RecordReader, named: Sequence[NamedPair], target: str | os.PathLike[str], report: ConvertReport
+    reader: RecordReader, named: Sequence[ListedPair], target: str | os.PathLike[str], report: ConvertReport
 ) -> ConvertReport:
     """Write the pairs whose pictures are in the target beside it."""
     if not named:
@@ -83,18 +86,18 @@ def keep_pairs(
     found, lost = _find_pairs(reader, named)
     kept = []
     for pair in (pair.names for pair in found):
-        reasons = [f"{short(name)}: {refused[name]}" for name in pair[:2] if name in refused]
+        reasons = [f"{short(name)}: {refused[name]}" for name in (pair.left, pair.right) if name in refused]
         if reasons:
             lost.append(_lost(pair, "; ".join(reasons)))
         else:
             kept.append(pair)
-    write_pairs(beside(target), kept)
+    write_pair_list(beside(target), [(pair.left, pair.right, pair.same) for pair in kept])
     return report._replace(pairs=len(kept), lost_pairs=tuple(lost))
 
 
 def convert_into_pairs(
     reader: RecordReader,
-    named: Sequence[NamedPair],
+    named: Sequence[ListedPair],
     source: str | os.PathLike[str],
     target: Path,
     write: Callable[[Path, Iterable[bytes], Iterable[bool]], int],

@@ -16,12 +16,12 @@ from PIL import Image
 
 from occmask.data.faces import FaceSet
 from occmask.data.pair_making import make_pairs
-from occmask.data.pair_people import joined
 from occmask.data.pairs import FacePairs, load_bin_pairs, load_pairs, save_pairs
 from occmask.data.readers import load_folder
 from occmask.errors import DataError, OptionError, ShapeError
 from occmask.images.skipping import Skipped
 from occmask.records.folder import FolderReader
+from occmask.records.joined import joined
 from occmask.records.record import Record
 
 SIZE = (4, 3)

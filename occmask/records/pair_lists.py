@@ -45,6 +45,12 @@ class _Line(NamedTuple):
     text: str
 
 
+def beside(path: str | os.PathLike[str]) -> Path:
+    """Where the pairs of a container are kept: `faces.tar.pairs.csv` for `faces.tar`."""
+    where = Path(path)
+    return where.with_name(where.name + ".pairs.csv")
+
+
 def read_pair_list(path: str | os.PathLike[str]) -> list[ListedPair]:
     """The pairs of a text file, in its order; see `parse_pair_list`.  Raises `DataError`."""
     try:

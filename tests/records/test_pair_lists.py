@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from occmask.data.pair_lists import MAX_BYTES, ListedPair, parse_pair_list, read_pair_list, write_pair_list
 from occmask.data.pairs import load_pairs
 from occmask.errors import DataError
+from occmask.records.pair_lists import MAX_BYTES, ListedPair, parse_pair_list, read_pair_list, write_pair_list
 
 LFW = "2\t1\nAbel_Pacheco\t1\t4\nAbdel_Madi\t1\tDean_Barker\t12\nAkhmed\t2\t3\nTim\t1\tUri\t1\n"
 LFW_PAIRS = [
