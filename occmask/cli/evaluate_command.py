@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
             model,
             data,
             device=arguments.device,
-            model_name=arguments.weights.stem,
+            model_name=_model_name(arguments.weights),
             data_name=_data_name(arguments),
             progress=progress,
         )
@@ -78,6 +78,11 @@ def _counted(*, quiet: bool) -> Iterator[Callable[[int], object]]:
     """A bar of embedded faces; how many there will be is the protocol's affair."""
     with tqdm(unit=" faces", unit_scale=True, disable=quiet, leave=False) as bar:
         yield bar.update
+
+
+def _model_name(weights: Path) -> str:
+    """The file's name, or its folder's where training named the file."""
+    return weights.stem if weights.stem != "last" else weights.absolute().parent.name
 
 
 def _data_name(arguments: argparse.Namespace) -> str:

@@ -24,16 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for last.safetensors and log.jsonl")
     parser.add_argument("--recipe", default="from", choices=list(RECIPES), help="(default: %(default)s)")
     parser.add_argument("--model", default="from_r50", help="(default: %(default)s)")
-    parser.add_argument(
-        "--set", dest="changes", action="append", default=[], metavar="NAME=VALUE", help="model override"
-    )
+    _add_changes(parser, "--set", "changes", "an option of the model")
     parser.add_argument("--margin", default="cosface", help="margin loss (default: %(default)s)")
-    parser.add_argument(
-        "--margin-set", dest="margin_changes", action="append", default=[], metavar="NAME=VALUE", help="margin option"
-    )
-    parser.add_argument(
-        "--recipe-set", dest="recipe_changes", action="append", default=[], metavar="NAME=VALUE", help="recipe override"
-    )
+    _add_changes(parser, "--margin-set", "margin_changes", "an option of the margin loss")
+    _add_changes(parser, "--recipe-set", "recipe_changes", "a setting of the recipe, such as epochs=10")
     parser.add_argument("--start", help="weights of the baseline: its trunk, embedding and classifier are continued")
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
     parser.add_argument("--template", metavar="NAME", help="how the faces are aligned, where they do not say it")
@@ -44,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--workers", type=int, default=0, help="processes that read faces (default: %(default)s)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_changes(parser: argparse.ArgumentParser, flag: str, name: str, what: str) -> None:
+    parser.add_argument(
+        flag, dest=name, action="extend", nargs="+", default=[], metavar="NAME=VALUE", help=f"{what}; several at once"
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:

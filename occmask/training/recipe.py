@@ -67,8 +67,15 @@ class Recipe:
         return max(1, round(self.epochs * num_faces / self.batch_size))
 
     def override(self, **changes: Any) -> Recipe:
-        """A changed copy; unknown settings are an `OptionError`."""
+        """A changed copy; an option of the optimiser goes by its own name (`learning_rate=0.05`), too.
+
+        Unknown settings are an `OptionError`.
+        """
         known = [field.name for field in fields(self)]
+        optimiser = Spec.of(changes.get("optimiser", self.optimiser))
+        own = {key: changes.pop(key) for key in list(changes) if key not in known and key in optimiser.options}
+        if own:
+            changes["optimiser"] = optimiser.replace(**own)
         for key in changes:
             if key not in known:
                 raise OptionError(
