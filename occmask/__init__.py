@@ -30,9 +30,12 @@ _LAZY = {
     "ExportReport": "models",
     "FaceBatch": "shapes",
     "FaceOutput": "shapes",
+    "FacePairs": "data.pairs",
+    "FaceSet": "data.faces",
     "FaceShapes": "shapes",
     "FeatureShape": "shapes",
     "HEADS": "heads",
+    "InputSpec": "images.input_spec",
     "LoadReport": "models",
     "MARGINS": "margins",
     "MASK_DECODERS": "heads",
@@ -45,14 +48,19 @@ _LAZY = {
     "PATTERN_PREDICTORS": "heads",
     "PROTOCOLS": "protocols",
     "PatternGrid": "patterns",
+    "Result": "protocols.result",
+    "TESTSETS": "testsets",
     "build": "models",
     "build_loss": "margins",
     "describe": "catalogue",
     "export": "models",
     "list_models": "models",
+    "load_faces": "data.sources",
     "load_model": "models",
+    "load_pairs": "data.pairs",
     "load_weights": "models",
     "optimize": "models",
+    "run_protocol": "measure.protocols",
     "save_weights": "models",
 }
 
@@ -67,14 +75,18 @@ __all__ = [
     "OCCLUDERS",
     "PATTERN_PREDICTORS",
     "PROTOCOLS",
+    "TESTSETS",
     "CheckpointError",
     "DataError",
     "DuplicateNameError",
     "ExportReport",
     "FaceBatch",
     "FaceOutput",
+    "FacePairs",
+    "FaceSet",
     "FaceShapes",
     "FeatureShape",
+    "InputSpec",
     "LoadReport",
     "ModelConfig",
     "Occlusion",
@@ -85,6 +97,7 @@ __all__ = [
     "PatternGrid",
     "PluginError",
     "ProtocolError",
+    "Result",
     "ShapeError",
     "Spec",
     "TrainingError",
@@ -94,9 +107,12 @@ __all__ = [
     "describe",
     "export",
     "list_models",
+    "load_faces",
     "load_model",
+    "load_pairs",
     "load_weights",
     "optimize",
+    "run_protocol",
     "save_weights",
 ]
 
@@ -104,9 +120,14 @@ if TYPE_CHECKING:
     from .backbones import BACKBONES
     from .catalogue import describe
     from .data import DATASETS
+    from .data.faces import FaceSet
+    from .data.pairs import FacePairs, load_pairs
+    from .data.sources import load_faces
     from .embeddings import EMBEDDINGS
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
+    from .images.input_spec import InputSpec
     from .margins import MARGINS, build_loss
+    from .measure.protocols import run_protocol
     from .models import (
         MODELS,
         ExportReport,
@@ -123,7 +144,9 @@ if TYPE_CHECKING:
     from .occluders import OCCLUDERS
     from .patterns import PatternGrid
     from .protocols import PROTOCOLS
+    from .protocols.result import Result
     from .shapes import FaceBatch, FaceOutput, FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
+    from .testsets import TESTSETS
 
 
 def __getattr__(name: str) -> Any:

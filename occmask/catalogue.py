@@ -13,6 +13,7 @@ from .models.config import COMPONENTS, MODELS
 from .occluders import OCCLUDERS
 from .protocols import PROTOCOLS
 from .registry import Registry
+from .testsets import TESTSETS
 
 KINDS: dict[str, Registry[Any]] = {
     "model": MODELS,
@@ -21,6 +22,7 @@ KINDS: dict[str, Registry[Any]] = {
     "occluder": OCCLUDERS,
     "dataset": DATASETS,
     "protocol": PROTOCOLS,
+    "testset": TESTSETS,
 }
 
 
@@ -46,7 +48,8 @@ def _show(default: Any) -> str:
 def describe(kind: str, name: str) -> Description:
     """What a component does and which options it takes: `describe("head", "from")`, `describe("model", "from_r50")`.
 
-    Kinds: model, backbone, head, embedding, mask_decoder, pattern_predictor, margin, occluder, dataset, protocol.
+    Kinds: model, backbone, head, embedding, mask_decoder, pattern_predictor, margin, occluder, dataset,
+    protocol, testset.
     """
     if kind not in KINDS:
         raise OptionError(

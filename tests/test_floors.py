@@ -16,8 +16,8 @@ FLOORS = {
     1: ("registry", "shapes", "patterns", "initialise", "images"),
     2: ("backbones", "heads", "embeddings", "margins", "occluders", "records", "evaluation"),
     3: ("models", "data", "protocols"),
-    4: ("report", "measure", "testsets", "catalogue"),
-    5: ("training",),
+    4: ("report", "measure", "testsets"),
+    5: ("training", "catalogue"),
     6: ("demo", "testing"),
     7: ("cli",),
     8: ("__main__", "__init__"),  # the public names, loaded on first use
