@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from ..images.input_spec import COLOURS
-from ..models.foreign.importing import NOT_STATED, import_checkpoint, write_imported
+from ..models.foreign.importing import import_checkpoint, write_imported
 from ..models.foreign.layouts import LAYOUTS
+from ..models.weights import NOT_STATED
 from .settings import check_output
 
 

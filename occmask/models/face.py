@@ -20,12 +20,14 @@ _LARGEST_PIXEL = 16.0  # far above [-1, 1], far below a picture that nobody scal
 class FaceModel(nn.Module):
     """A face recogniser that cleans its features of what covers the face (Qiu et al., TPAMI 2022, Fig. 2).
 
-    Built by `occmask.build`; `.config` is the full truth about it.
+    Built by `occmask.build`; `.config` is the full truth about it.  `.origin` says where the weights it was filled with
+    come from, as their file says: "licence", "source" and what else `occmask import` notes; files written keep it.
     """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        self.origin: dict[str, str] = {}
         height, width = config.image_size
         self.backbone = BACKBONES.build(config.backbone, config.image_size)
         maps = tuple(self.backbone.shapes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -20,6 +21,9 @@ from .foreign.checkpoint import read_checkpoint
 from .foreign.reading import read_foreign
 from .inference import InferenceModel
 
+# what a file may say about where its weights come from
+ORIGIN = ("licence", "source", "source_sha256", "source_layout")
+NOT_STATED = "not stated by the person who imported it"
 TRAINING = "training."  # the trainer's own tensors in a checkpoint: the same file is a model to everybody else
 
 
@@ -59,6 +63,7 @@ def model_metadata(model: FaceModel) -> dict[str, str]:
         "config": json.dumps(model.config.to_dict()),
         "plugins": json.dumps(plugins),
         "input": json.dumps(model.config.input_spec.to_dict()),
+        **model.origin,
     }
 
 
@@ -70,6 +75,7 @@ def load_model(path: str | PathLike[str]) -> FaceModel:
     tensors, metadata = read_tensors(path)
     model = FaceModel(_read_config(path, metadata))
     fill(model, {name: t for name, t in tensors.items() if not name.startswith(TRAINING)}, path)
+    model.origin = _origin(metadata)
     return model.eval()
 
 
@@ -94,12 +100,15 @@ def load_weights(
         class_weight = own.class_weight
         _check_loss(loss, class_weight, path)
         report = fill(model, own.tensors, path, only=only, hint=hint_for(model, own.tensors))
-        report = report._replace(licence=own.licence)
+        report = report._replace(licence=own.origin.get("licence"))
+        model.origin = {**model.origin, **own.origin}
     else:
         foreign = read_foreign(read_checkpoint(path), path)
         class_weight = foreign.class_weight
         _check_loss(loss, class_weight, path)
         report = fill_from_foreign(model, foreign, path, only=only)
+        source = {"licence": NOT_STATED, "source": Path(path).name, "source_layout": foreign.layout}
+        model.origin = {**model.origin, **source}
     if loss is not None and class_weight is not None:
         with torch.no_grad():
             loss.get_parameter("weight").copy_(class_weight)
@@ -113,7 +122,7 @@ class _Own(NamedTuple):
 
     tensors: dict[str, Tensor]
     class_weight: Tensor | None
-    licence: str | None
+    origin: dict[str, str]
 
 
 def _read_own(path: str | PathLike[str]) -> _Own | None:
@@ -124,7 +133,11 @@ def _read_own(path: str | PathLike[str]) -> _Own | None:
     if "config" not in metadata:
         return None
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith(TRAINING)}
-    return _Own(own, tensors.get(f"{TRAINING}loss.weight"), metadata.get("licence"))
+    return _Own(own, tensors.get(f"{TRAINING}loss.weight"), _origin(metadata))
+
+
+def _origin(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {name: metadata[name] for name in ORIGIN if name in metadata}
 
 
 def _read_config(path: str | PathLike[str], metadata: Mapping[str, str]) -> ModelConfig:

@@ -70,7 +70,7 @@ def test_pairs_are_counted(capsys: pytest.CaptureFixture[str], faces: Path, tmp_
         (["{tmp}/none", "{tmp}/x.tar"], "no such file or folder; what is read"),
         (["{tmp}/faces", "{tmp}/faces"], "exists already"),
         (["{tmp}/faces", "{tmp}/x.tar.gz"], "a target ends with"),
-        (["{tmp}/faces", "{tmp}/x.tar", "--pairs", "{tmp}/none.csv"], "none.csv: cannot be read"),
+        (["{tmp}/faces", "{tmp}/x.tar", "--pairs", "{tmp}/none.csv"], "the list of pairs cannot be read"),
         (["{tmp}/faces", "{tmp}/faces/p1/25.jpg/x.tar"], "cannot be written"),
     ],
 )

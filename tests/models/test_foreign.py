@@ -521,3 +521,25 @@ def test_damaged_files_are_refused_or_read_and_never_anything_else(legacy, tmp_p
         path.write_bytes(damaged)
         with pytest.raises(occmask.CheckpointError):  # whole, it is of four blocks
             import_checkpoint(path)
+
+
+def test_the_licence_goes_wherever_the_weights_go(tmp_path, capsys):
+    torch.manual_seed(0)
+    path = tmp_path / "given.safetensors"
+    model = occmask.build("iresnet18")
+    model.origin = {"licence": "research only", "source": "backbone.pth"}
+    occmask.save_weights(model, path)
+    loaded = occmask.load_model(path)
+    assert loaded.origin == model.origin
+    ours = occmask.build("from_r18", backbone="iresnet18", image_size=(112, 112))
+    assert ours.origin == {}
+    occmask.load_weights(ours, path, only=("backbone", "embedding"))
+    occmask.save_weights(ours, tmp_path / "tuned.safetensors")
+    assert occmask.load_model(tmp_path / "tuned.safetensors").origin["licence"] == "research only"
+    from occmask.cli import main
+
+    assert main(["show", str(tmp_path / "tuned.safetensors")]) == 0
+    told = capsys.readouterr().out
+    assert "licence     research only" in told
+    assert '"iresnet18"' in told
+    assert main(["show", str(path), "--set", "k=3"]) == 2

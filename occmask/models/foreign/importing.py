@@ -13,15 +13,13 @@ from torch import Tensor
 
 from ...errors import CheckpointError
 from ..face import FaceModel
-from ..files import write_tensors
 from ..filling import LoadReport, fill_from_foreign
-from ..weights import model_metadata, model_tensors
+from ..weights import NOT_STATED, save_weights
 from .checkpoint import read_checkpoint
 from .forward import foreign_forward
 from .reading import Foreign, read_foreign
 
 LARGEST_DIFFERENCE = 1e-4
-NOT_STATED = "not stated by the person who imported it"
 _FACES = 4
 
 
@@ -78,14 +76,13 @@ def write_imported(imported: Imported, path: str | PathLike[str], *, licence: st
     Beyond what `save_weights` writes, its metadata holds `licence` (what the person who imports states about the
     weights), `source` (the foreign file's name), `source_sha256` and `source_layout`.
     """
-    metadata = {
-        **model_metadata(imported.model),
+    imported.model.origin = {
         "licence": licence or NOT_STATED,
         "source": imported.source,
         "source_sha256": imported.sha256,
         "source_layout": imported.foreign.layout,
     }
-    write_tensors(path, model_tensors(imported.model), metadata)
+    save_weights(imported.model, path)
 
 
 def compare(model: FaceModel, foreign: Foreign) -> Parity:
