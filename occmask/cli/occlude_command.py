@@ -48,7 +48,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--pairs", type=Path, help="a list of pairs of IN, or IN itself, a .bin: the second picture of each is covered"
     )
-    parser.add_argument("--points", type=Path, help="the pictures' own five points, as occmask align takes them")
+    parser.add_argument(
+        "--points",
+        type=Path,
+        help="the pictures' own five points, in pixels of what is written; a file as occmask align takes it",
+    )
     parser.add_argument("--seed", type=int, help=f"(default: {PUBLISHED_SEED})")
     parser.add_argument(
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="in pixels; the manifest's, or (default) 112 96"
