@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="a file of occmask.save_weights or a training checkpoint")
     parser.add_argument("data", help="faces in any format, a .bin of pairs, a test set of occmask occlude, or 'orl'")
     parser.add_argument(
-        "--protocol", metavar="NAME", help="see occmask list --kind protocol (default: pairs for pairs, else stress)"
+        "--protocol",
+        metavar="NAME",
+        help="see occmask list --kind protocol (default: pairs for pairs, identification with a gallery, else stress)",
     )
     parser.add_argument(
         "--set", dest="changes", action="append", default=[], metavar="NAME=VALUE", help="an option of the protocol"

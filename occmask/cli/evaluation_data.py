@@ -47,7 +47,8 @@ class EvaluationData:
         # What has pairs can also be looked at as faces.
         if not arguments.pairs and (searched or arguments.protocol not in (None, "pairs")):
             self.pairs = None
-        self.protocol: str = arguments.protocol or ("pairs" if self.pairs is not None else "stress")
+        usual = "megaface" if arguments.distractors is not None else "identification" if searched else "stress"
+        self.protocol: str = arguments.protocol or ("pairs" if self.pairs is not None else usual)
 
     def load(self, spec: InputSpec) -> Any:
         """What the protocol takes, in the model's size; what was skipped is named on stderr."""

@@ -45,8 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rectangle:TEXTURE, pictures:FOLDER, or all of 'test' or 'train'",
     )
     parser.add_argument("--from-manifest", type=Path, metavar="MANIFEST", help="make the set of this manifest again")
-    parser.add_argument("--pairs", type=Path, help="a list of pairs of IN: the second picture of each is covered")
-    parser.add_argument("--points", type=Path, help="the pictures' own five points, as occmask align takes them")
+    parser.add_argument(
+        "--pairs", type=Path, help="a list of pairs of IN, or IN itself, a .bin: the second picture of each is covered"
+    )
+    parser.add_argument(
+        "--points",
+        type=Path,
+        help="the pictures' own five points, in pixels of what is written; a file as occmask align takes it",
+    )
     parser.add_argument("--seed", type=int, help=f"(default: {PUBLISHED_SEED})")
     parser.add_argument(
         "--image-size", type=int, nargs=2, metavar=("H", "W"), help="in pixels; the manifest's, or (default) 112 96"
@@ -86,7 +92,8 @@ def _made(arguments: argparse.Namespace, how: Mapping[str, bool]) -> dict[str, A
     if arguments.pairs is None:
         faces = load_faces(arguments.faces, **options)
     else:
-        pairs = load_pairs(arguments.pairs, root=arguments.faces, **options)
+        own = arguments.pairs == Path(arguments.faces)  # a .bin, which holds both
+        pairs = load_pairs(arguments.pairs, root=None if own else arguments.faces, **options)
         faces, skipped = pairs.faces, pairs.skipped
     for source, reason in (*faces.skipped, *skipped):
         print(f"skipped {source}: {reason}", file=sys.stderr)

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
     parser.add_argument("--template", metavar="NAME", help="how the faces are aligned, where they do not say it")
     parser.add_argument("--resize", action="store_true", help="accept aligned faces of another size, and resize them")
+    parser.add_argument("--no-verify", action="store_true", help="do not read every picture once before training")
     parser.add_argument("--unreadable", default="refuse", choices=["refuse", "skip"], help="(default: %(default)s)")
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="(default: %(default)s)"
@@ -62,6 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         template=arguments.template,
         resize=arguments.resize,
         unreadable=arguments.unreadable,
+        verify=not arguments.no_verify,
     )
     for skipped in faces.skipped:
         print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)

@@ -130,7 +130,7 @@ def load_pairs(
         raise DataError(
             f"{shown(path)}: {len(found.missing)} of {len(names)} pictures named are not in {shown(root)}: "
             f"{_some(found.missing)}; pass root=, the folder or container that their names start from"
-            + (", or unreadable='skip' to leave their pairs out" if found.rows else "")
+            + (", or leave their pairs out (unreadable='skip', --unreadable skip)" if found.rows else "")
         )
     pairs = [pair for pair in listed if {pair.left, pair.right} <= found.rows.keys()]
     lost = [pair for pair in listed if not {pair.left, pair.right} <= found.rows.keys()]
@@ -143,7 +143,7 @@ def load_pairs(
     if wrong and unreadable == "refuse":
         raise DataError(
             f"{shown(path)}: {len(wrong)} of {len(pairs)} pairs contradict others, or the people in them: "
-            f"{_some(described)}. Correct them, or pass unreadable='skip' to leave them out"
+            f"{_some(described)}. Correct them, or leave them out (unreadable='skip', --unreadable skip)"
         )
     skipped += described
     kept = np.array([index for index in range(len(pairs)) if index not in wrong], np.int64)

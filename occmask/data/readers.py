@@ -167,7 +167,7 @@ def faces_from_pictures(
     if bad and unreadable == "refuse":
         raise DataError(
             f"{len(bad)} of {len(rows) + len(known_bad)} entries of {where} cannot be used: {listed(bad)}. "
-            "Repair or remove them, or pass unreadable='skip' to leave them out"
+            "Repair or remove them, or leave them out (unreadable='skip', --unreadable skip)"
         )
     if not good:
         raise DataError(f"no picture of {where} can be read" + (f"; skipped: {listed(bad)}" if bad else ""))

@@ -59,8 +59,8 @@ class InputSpec:
         if template != self.template:
             raise DataError(
                 f"the pictures are aligned as {template!r} and the model was trained on {self.template!r}, which costs "
-                "accuracy without a word: align them anew with 'occmask align', or, where they are aligned like the "
-                f"model's and only named otherwise, read them with template={self.template!r}"
+                "accuracy without a word: align them anew (occmask align), or, where they are aligned like the model's "
+                f"and only named otherwise, read them with template={self.template!r} (--template {self.template})"
             )
 
 

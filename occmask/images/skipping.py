@@ -11,7 +11,7 @@ from ..errors import DataError, OptionError
 from .reading import shown
 
 R = TypeVar("R")
-MOST_LISTED = 20  # bad files in one message
+MOST_LISTED = 20  # reasons in one message, and files with one reason
 
 
 class Skipped(NamedTuple):
@@ -45,16 +45,24 @@ def read_all(
     if bad and unreadable == "refuse":
         raise DataError(
             f"{len(bad)} of {len(good) + len(bad)} files under {where} cannot be used: {listed(bad)}. "
-            "Repair or remove them, or pass unreadable='skip' to leave them out"
+            "Repair or remove them, or leave them out (unreadable='skip', --unreadable skip)"
         )
     return good, tuple(bad)
 
 
 def listed(bad: Iterable[Skipped]) -> str:
-    """`file: reason`, one after the other, the first 20 of them, and how many there are beyond."""
-    entries = [f"{shown(source)}: {reason}" for source, reason in bad]
-    more = f"; and {len(entries) - MOST_LISTED} more" if len(entries) > MOST_LISTED else ""
+    """`file: reason`, one after the other; files of one reason share it, and of many the first are named."""
+    sources: dict[str, list[str]] = {}
+    for source, reason in bad:
+        sources.setdefault(reason, []).append(shown(source))
+    entries = [f"{_some(names)}: {reason}" for reason, names in sources.items()]
+    more = f"; and {len(entries) - MOST_LISTED} other reasons" if len(entries) > MOST_LISTED else ""
     return "; ".join(entries[:MOST_LISTED]) + more
+
+
+def _some(names: list[str]) -> str:
+    most = ", ".join(names[:MOST_LISTED])
+    return f"{most} and {len(names) - MOST_LISTED} more" if len(names) > MOST_LISTED else most
 
 
 def folder(root: str | os.PathLike[str], *, expected: str) -> Path:

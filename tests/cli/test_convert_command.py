@@ -64,13 +64,23 @@ def test_pairs_are_counted(capsys: pytest.CaptureFixture[str], faces: Path, tmp_
     ]
 
 
+def test_pairs_are_what_a_bin_is_counted_in(capsys: pytest.CaptureFixture[str], faces: Path, tmp_path: Path) -> None:
+    good = [f"p0/30.jpg,p{number % 3}/{number}.jpg,0\n" for number in range(31, 34)]
+    lost = [f"p0/30.jpg,p{number % 3}/{number:02d}.jpg,0\n" for number in range(25)]
+    (tmp_path / "own.csv").write_text("".join(["left,right,same\n", *good, *lost]))
+    code, out, _ = run(capsys, faces, tmp_path / "x.bin", "--pairs", tmp_path / "own.csv", "--quiet")
+    assert code == 0
+    assert out.splitlines()[0] == "read 28 pairs, wrote 3, skipped 25:"
+    assert out.splitlines()[-1] == "  and 5 more; --json lists all"
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
         (["{tmp}/none", "{tmp}/x.tar"], "no such file or folder; what is read"),
         (["{tmp}/faces", "{tmp}/faces"], "exists already"),
         (["{tmp}/faces", "{tmp}/x.tar.gz"], "a target ends with"),
-        (["{tmp}/faces", "{tmp}/x.tar", "--pairs", "{tmp}/none.csv"], "the list of pairs cannot be read"),
+        (["{tmp}/faces", "{tmp}/x.tar", "--pairs", "{tmp}/none.csv"], "none.csv: the list of pairs cannot be read"),
         (["{tmp}/faces", "{tmp}/faces/p1/25.jpg/x.tar"], "cannot be written"),
     ],
 )

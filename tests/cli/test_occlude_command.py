@@ -13,6 +13,7 @@ from PIL import Image
 
 from occmask.cli import main, occlude_command
 from occmask.data.readers import load_folder
+from occmask.records.bin import write_bin
 
 
 def run(capsys, *words):
@@ -128,6 +129,20 @@ def test_the_second_pictures_of_pairs_are_covered(capsys, faces, tmp_path, monke
     assert "images/ann/0.png,images/bob/1_covered.png,0,ann,bob" in (tmp_path / "out" / "pairs.csv").read_text()
     manifest = tmp_path / "out" / "manifest.jsonl"
     assert run(capsys, "--from-manifest", manifest, faces, tmp_path / "again", "--quiet")[0] == 0
+    assert tree(tmp_path / "again") == tree(tmp_path / "out")
+
+
+def test_a_bin_brings_its_own_pairs(capsys, faces, tmp_path):
+    images = [path.read_bytes() for path in (faces / "ann" / "0.png", faces / "ann" / "1.png", faces / "bob" / "0.png")]
+    made = tmp_path / "x.bin"
+    write_bin(made, [images[0], images[1], images[0], images[2]], [True, False])
+    words = ["--recipe", "occ-lfw", "--quiet"]
+    code, out, err = run(capsys, made, tmp_path / "out", *words, "--pairs", made)
+    assert (code, err) == (0, "")
+    assert "3 pictures" in out
+    assert "2 pairs in" in out
+    manifest = tmp_path / "out" / "manifest.jsonl"
+    assert run(capsys, made, tmp_path / "again", "--from-manifest", manifest, "--quiet")[0] == 0
     assert tree(tmp_path / "again") == tree(tmp_path / "out")
 
 

@@ -100,7 +100,7 @@ def test_only_pictures_that_were_drawn_must_be_readable(
     every = ["--genuine", "27", "--impostor", "81", "--folds", "3"]
     code, _, err = run(capsys, "pairs", faces, tmp_path / "b.csv", *every, "--quiet")
     assert code == 2
-    assert "2 of the 27 pictures drawn cannot be read: p0/1.png: not a picture" in err
+    assert "2 of the 27 pictures drawn cannot be read: p0/1.png, p0/2.png: not a picture" in err
     assert "--unreadable skip" in err
     assert not (tmp_path / "b.csv").exists()
 
