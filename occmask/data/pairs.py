@@ -170,7 +170,7 @@ def load_bin_pairs(path: str | os.PathLike[str], **options: Unpack[FaceOptions])
     The options are those of `faces_of`.  Contradictory pairs stay in, as in the published figures, and are in
     `.doubtful`; pairs with a picture that cannot be read are refused, or skipped and listed.
     """
-    records = resolve_name("occmask.records.bin:BinReader")(path)
+    records = resolve_name("occmask.records.pickled.reader:BinReader")(path)
     faces = faces_of(records, where=shown(path), **options)
     ends = np.stack([records.left, records.right], axis=1).astype(np.int64)
     names = [f"pair {index + 1}" for index in range(len(ends))]

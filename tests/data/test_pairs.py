@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +19,8 @@ from occmask.data.pairs import FacePairs, load_bin_pairs, load_pairs, save_pairs
 from occmask.data.readers import load_folder
 from occmask.errors import DataError, OptionError, ShapeError
 from occmask.images.skipping import Skipped
-from occmask.records.folder import FolderReader
 from occmask.records.joined import joined
+from occmask.records.pickled.writer import write_bin
 from occmask.records.record import Record
 
 SIZE = (4, 3)
@@ -44,12 +43,6 @@ class Container:
     def __getitem__(self, index: int) -> Record:
         data = b"P5 3 4 255\n" + bytes([index] * 12)
         return Record(self.names[index], int(self.labels[index]), b"" if index in self.bad else data)
-
-
-@pytest.fixture(autouse=True)
-def _formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("occmask.records.formats") is None:
-        monkeypatch.setitem(sys.modules, "occmask.records.formats", SimpleNamespace(open_records=FolderReader))
 
 
 @pytest.fixture(scope="module")
@@ -290,7 +283,7 @@ def bin_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     records = Container([f"{n}/{n}.jpg" for n in range(5)], [0, 0, 1, 2, 0], ["a", "b", "c"], bad=[3])
     records.left, records.right = np.array([4, 1, 0, 2, 1, 3]), np.array([1, 4, 2, 4, 0, 0])  # type: ignore[attr-defined]
     records.same = np.array([1, 0, 0, 0, 1, 0], bool)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "occmask.records.bin", SimpleNamespace(BinReader=lambda path: records))
+    monkeypatch.setitem(sys.modules, "occmask.records.pickled.reader", SimpleNamespace(BinReader=lambda path: records))
     path = tmp_path / "lfw.bin"
     path.write_bytes(b"\x80\x02")
     return path
@@ -307,7 +300,6 @@ def test_a_bin_keeps_its_order_and_lists_what_contradicts_itself(bin_file: Path)
 
 
 def test_a_bin_file_holds_the_pairs_that_were_written(root: Path, tmp_path: Path) -> None:
-    write_bin = pytest.importorskip("occmask.records.bin").write_bin
     folder = load_folder(root, image_size=SIZE)
     data = [path.read_bytes() for path in sorted(root.rglob("*_*.*"))]
     ends = [(5, 4), (1, 0), (0, 2), (3, 4), (0, 1)]

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.errors import DataError
-from occmask.records.bin import BinReader, write_bin
 from occmask.records.extension import extension_of
-from occmask.records.pickle_source import Blob
+from occmask.records.pickled.reader import BinReader
+from occmask.records.pickled.source import Blob
+from occmask.records.pickled.writer import write_bin
 from occmask.records.record import Record, every_record
 
 JPEG = b"\xff\xd8\xff"
@@ -192,7 +193,7 @@ def test_every_trick_is_a_clear_error(tmp_path: Path, content: bytes, reason: st
 
 def test_a_file_that_keeps_the_reader_busy_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, b"]" + b"\x94" * 1000 + b".")
-    monkeypatch.setattr("occmask.records.restricted_pickle.MAX_OPCODES", 1000)
+    monkeypatch.setattr("occmask.records.pickled.restricted.MAX_OPCODES", 1000)
     with pytest.raises(DataError, match="more than 1000 opcodes"):
         BinReader(path)
 
@@ -254,7 +255,7 @@ def test_a_picture_that_is_none_says_why(tmp_path: Path, image: bytes, reason: s
 
 
 def test_a_picture_that_fills_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("occmask.records.pickle_source.MAX_BLOB", 255)
+    monkeypatch.setattr("occmask.records.pickled.source.MAX_BLOB", 255)
     with pytest.raises(DataError, match="bytes in one piece"):
         BinReader(saved(tmp_path, (IMAGES, SAME)))
 

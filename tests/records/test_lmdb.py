@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occmask.errors import DataError
-from occmask.records import lmdb_file
-from occmask.records.lmdb_file import LmdbReader, LmdbWriter, is_lmdb
+from occmask.records.lmdbs.pages import is_lmdb
+from occmask.records.lmdbs.reader import LmdbReader
+from occmask.records.lmdbs.writer import LmdbWriter
 from occmask.records.record import Record, every_record
 
 lmdb = pytest.importorskip("lmdb")
@@ -76,8 +77,8 @@ def test_what_liblmdb_wrote_and_changed_is_read(count: int, seed: int, one_file:
 
 
 def test_liblmdb_reads_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lmdb_file, "_FIRST_MAP_SIZE", 1 << 15)  # it grows several times
-    monkeypatch.setattr(lmdb_file, "_BATCH_RECORDS", 100)
+    monkeypatch.setattr("occmask.records.lmdbs.writer._FIRST_MAP_SIZE", 1 << 15)  # it grows several times
+    monkeypatch.setattr("occmask.records.lmdbs.writer._BATCH_RECORDS", 100)
     records = faces(900) | {"b\u00f6rje/\udcff.jpg": b"x", "l" * 255 + "/" + "x" * 255: b"the longest key"}
     path = write(tmp_path / "x.lmdb", records)
     with lmdb.open(str(path), readonly=True, lock=False).begin() as transaction:
@@ -88,7 +89,7 @@ def test_liblmdb_reads_what_is_written(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_map_grows_within_one_transaction_and_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for size in range(40, 60, 2):  # pages; somewhere among them the commit itself lacks one
-        monkeypatch.setattr(lmdb_file, "_FIRST_MAP_SIZE", size * PAGE)
+        monkeypatch.setattr("occmask.records.lmdbs.writer._FIRST_MAP_SIZE", size * PAGE)
         records = {f"a/{i}.jpg": bytes(3000) for i in range(42)}
         assert contents_of(LmdbReader(write(tmp_path / str(size), records))) == records
 

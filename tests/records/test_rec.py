@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.errors import DataError
-from occmask.records.rec import RecReader
 from occmask.records.record import Record, every_record
+from occmask.records.recordio.reader import RecReader
 
 MAGIC = bytes.fromhex("0a23d7ce")  # 0xced7230a, little-endian
 JPEG = b"\xff\xd8\xff"

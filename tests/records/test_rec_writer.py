@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from occmask.errors import DataError
-from occmask.records.rec import RecReader
-from occmask.records.rec_writer import RecWriter
 from occmask.records.record import Record, every_record
+from occmask.records.recordio.reader import RecReader
+from occmask.records.recordio.writer import RecWriter
 
 MAGIC = bytes.fromhex("0a23d7ce")  # 0xced7230a, little-endian
 JPEG = b"\xff\xd8\xff"
@@ -297,7 +297,7 @@ def test_where_no_folder_can_be_made_is_said(tmp_path: Path) -> None:
 
 MEMORY = """
 import resource, sys
-from occmask.records.rec_writer import RecWriter
+from occmask.records.recordio.writer import RecWriter
 from occmask.records.record import Record
 
 def peak():

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from occmask.errors import DataError, OptionError
 from occmask.records import extents
 from occmask.records.record import Record, every_record
-from occmask.records.tar import TarReader
-from occmask.records.tar_members import _MOST_ZEROS, members
-from occmask.records.tar_writer import TarWriter
+from occmask.records.tarred.members import _MOST_ZEROS, members
+from occmask.records.tarred.reader import TarReader
+from occmask.records.tarred.writer import TarWriter
 
 NAMES = ["ann/1.jpg", "bob/1.jpg", "ann/2.jpg", "cyd/" + "long" * 40 + ".jpg", "b\u00f6rje/\u00e9.png"]
 

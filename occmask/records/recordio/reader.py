@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from ..images.reading import shown
-from ..images.skipping import Skipped
-from .extension import HEAD, extension_of
-from .random_access import RandomAccessFile
-from .rec_files import RecFiles, listed_names, read_index, read_property
-from .record import Record
-from .recordio import read_beginning, read_record, record_end
+from ...errors import DataError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..extension import HEAD, extension_of
+from ..random_access import RandomAccessFile
+from ..record import Record
+from .files import RecFiles, listed_names, read_index, read_property
+from .framing import read_beginning, read_record, record_end
 
 HEADER = struct.Struct("<IfQQ")  # how many labels follow, or 0 and the label; the label; the key; a second key
 MOST_SKIPPED = 1000

@@ -13,14 +13,14 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from ..errors import DataError
-from ..images.reading import decode_picture, shown
-from .random_access import RandomAccessFile
-from .rec import HEADER
-from .rec_files import LINE, RecFiles, parse_line
-from .rec_progress import EXACT, Ends, People, read_back
-from .record import Record
-from .recordio import frame, read_record
+from ...errors import DataError
+from ...images.reading import decode_picture, shown
+from ..random_access import RandomAccessFile
+from ..record import Record
+from .files import LINE, RecFiles, parse_line
+from .framing import frame, read_record
+from .progress import EXACT, Ends, People, read_back
+from .reader import HEADER
 
 _PIECE = 1 << 22  # bytes of pictures that a killed process may lose when nobody asked for a checkpoint
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import DataError
+from ...errors import DataError
+from ..extents import open_file
 
 MAGIC = struct.pack("<I", 0xBEEFC0DE)
 HEADER = 16  # bytes of a page before its nodes; the magic number follows that of page 0
@@ -44,6 +46,18 @@ class Tree(NamedTuple):
     page_size: int
     root: int
     entries: int
+
+
+def is_lmdb(path: Path) -> bool:
+    """Whether a file begins like an LMDB data file."""
+    try:
+        descriptor = open_file(path)
+    except DataError:
+        return False
+    try:
+        return os.pread(descriptor, 4, HEADER) == MAGIC
+    finally:
+        os.close(descriptor)
 
 
 def read_meta(descriptor: int, size: int) -> Tree:

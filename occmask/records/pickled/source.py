@@ -6,8 +6,8 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from ..errors import DataError
-from .random_access import RandomAccessFile
+from ...errors import DataError
+from ..random_access import RandomAccessFile
 
 MAX_BLOB = 1 << 25  # bytes of one that is read
 

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
-from ..errors import DataError
-from ..images.reading import shown
-from ..images.skipping import Skipped
+from ...errors import DataError
+from ...images.reading import shown
+from ...images.skipping import Skipped
 
 _DECIDES = ("writer", "records", "names")  # what makes it another conversion; the source may have moved
 

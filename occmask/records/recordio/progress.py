@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
-from ..images.reading import shown
-from .random_access import RandomAccessFile
-from .rec_files import RecFiles, parse_line
-from .recordio import record_end
+from ...errors import DataError
+from ...images.reading import shown
+from ..random_access import RandomAccessFile
+from .files import RecFiles, parse_line
+from .framing import record_end
 
 EXACT = 1 << 24  # labels and keys are float32, which knows every integer up to here
 

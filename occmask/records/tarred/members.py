@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .names import decoded
+from ..names import decoded
 
 BLOCK = 512
 END = bytes(BLOCK)

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import DataError
-from ..images.reading import shown
-from ..images.skipping import Skipped
-from .extents import ExtentIndex, ExtentReader, open_file, skip
-from .names import short, split_name
-from .tar_members import COMPRESSED, Member, members
+from ...errors import DataError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..extents import ExtentIndex, ExtentReader, open_file, skip
+from ..names import short, split_name
+from .members import COMPRESSED, Member, members
 
 LAYOUT = "a .tar, or a folder of .tar files, with members person/picture.jpg, or key.jpg and key.cls"
 UNFINISHED = ".unfinished"

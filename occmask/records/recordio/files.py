@@ -13,9 +13,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from ..images.reading import shown
-from .random_access import RandomAccessFile
+from ...errors import DataError
+from ...images.reading import shown
+from ..random_access import RandomAccessFile
 
 EXPECTED = "an InsightFace folder (train.rec, train.idx), its .rec or its .idx"
 LINE = 8192  # bytes that a line of these files may have

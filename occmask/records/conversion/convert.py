@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import DataError, OptionError
-from ..images.reading import shown
-from ..images.skipping import Skipped
-from .conversion_log import ConversionLog, ConvertReport, Refusal, log_of
-from .convert_pairs import convert_into_pairs, keep_pairs, pairs_of
-from .formats import open_records, pairs_writer_for, target_format, writer_for
-from .record import RecordReader, RecordWriter
-from .writing import check_free, is_taken
+from ...errors import DataError, OptionError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..formats import open_records, pairs_writer_for, target_format, writer_for
+from ..record import RecordReader, RecordWriter
+from ..writing import check_free, is_taken
+from .log import ConversionLog, ConvertReport, Refusal, log_of
+from .pairs import convert_into_pairs, keep_pairs, pairs_of
 
 CHECKPOINT = 2000  # records
 

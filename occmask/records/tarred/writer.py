@@ -7,11 +7,11 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import OptionError
-from .record import Record
-from .tar import UNFINISHED, members_of
-from .tar_members import BLOCK, END
-from .writing import Writing, check_free, check_record
+from ...errors import OptionError
+from ..record import Record
+from ..writing import Writing, check_free, check_record
+from .members import BLOCK, END
+from .reader import UNFINISHED, members_of
 
 SHARD_BYTES = 1 << 30
 
