@@ -160,10 +160,10 @@ def test_packed_strings_are_a_sequence(texts: list[str]) -> None:
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=40))
 def test_people_are_sorted_by_name_or_by_number(pairs: list[tuple[int, int]]) -> None:
     by_name, by_number = NameIndex(), NameIndex()
-    kept = [pair for pair in pairs if by_name.add(str(pair[0]), f"{pair[1]}.jpg")]
+    kept = [pair for pair in pairs if by_name.add(f"{pair[0]}/{pair[1]}.jpg")]
     assert len(kept) == len(set(pairs))
     for person, picture in kept:
-        assert by_number.add(str(person), f"{picture}.jpg")
+        assert by_number.add(f"{person}/{picture}.jpg")
     people, labels = by_name.people_and_labels()
     assert list(people) == sorted({str(person) for person, _ in kept})
     assert [people[label] for label in labels] == [str(person) for person, _ in kept]

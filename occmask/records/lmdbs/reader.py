@@ -9,8 +9,10 @@ from pathlib import Path
 from ...errors import DataError
 from ...images.reading import shown
 from ...images.skipping import Skipped
-from ..extents import ExtentIndex, ExtentReader, open_file, skip
-from ..names import decoded, short, split_name
+from ..extents import ExtentIndex, ExtentReader
+from ..names import decoded, short
+from ..random_access import RandomAccessFile
+from ..reading import skip
 from .pages import read_meta, values
 
 LAYOUT = "an LMDB folder (data.mdb) or file with keys person/picture.jpg and encoded pictures as values"
@@ -29,23 +31,16 @@ class LmdbReader(ExtentReader):
     def __init__(self, path: str | os.PathLike[str]):
         data = data_file(Path(path))
         skipped: list[Skipped] = []
-        descriptor = open_file(data)
 
         def damaged(page: int, reason: str) -> None:
             skip(skipped, f"{data}: page {page}", reason)
 
-        try:
-            index = _read_index(descriptor, data, damaged, skipped)
-        except OSError as e:
-            raise DataError(f"{shown(path)}: cannot be read ({e.strerror})") from e
-        except DataError as e:
-            raise DataError(f"{shown(path)}: {e}") from None
-        finally:
-            os.close(descriptor)
-        super().__init__([data], index, skipped)
-        if not len(self):
-            why = f"; {short(skipped[0].source)}: {skipped[0].reason}" if skipped else ""
-            raise DataError(f"{shown(path)}: no pictures{why}; expected {LAYOUT}")
+        with RandomAccessFile(data) as file:
+            try:
+                index = _read_index(file, damaged, skipped)
+            except DataError as e:
+                raise DataError(f"{shown(path)}: {e}") from None
+        super().__init__(path, files=[data], index=index, skipped=skipped, expected=LAYOUT)
         self._sort()
 
 
@@ -54,30 +49,22 @@ def data_file(path: Path) -> Path:
     return path / "data.mdb" if path.is_dir() else path
 
 
-def _read_index(
-    descriptor: int, data: Path, damaged: Callable[[int, str], None], skipped: list[Skipped]
-) -> ExtentIndex:
-    size = os.fstat(descriptor).st_size
-    tree = read_meta(descriptor, size)
+def _read_index(file: RandomAccessFile, damaged: Callable[[int, str], None], skipped: list[Skipped]) -> ExtentIndex:
+    tree = read_meta(file)
     index = ExtentIndex()
     found = 0
-    for key, offset, length, reason in values(descriptor, size, tree, damaged):
+    for key, offset, length, reason in values(file, tree, damaged):
         # Numbers come before "__keys__": look ahead, rather than note each of a million that is no name.
         if found == 0 and b"/" not in key:
-            _refuse_objects(value.key for value in values(descriptor, size, tree, lambda *_: None))
+            _refuse_objects(value.key for value in values(file, tree, lambda *_: None))
         found += 1
         name = decoded(key)
         if reason is None:
-            try:
-                person, picture = split_name(name)
-            except DataError as e:
-                reason = str(e).removeprefix(f"{short(name)}: ")
-            else:
-                reason = index.put(person, picture, file=0, offset=offset, size=length)
+            reason = index.put(name, file=0, offset=offset, size=length)
         if reason is not None:
-            skip(skipped, f"{data}: {short(name)}", reason)
+            skip(skipped, f"{file.path}: {short(name)}", reason)
     if not skipped and found != tree.entries:
-        skip(skipped, str(data), f"{found} of {tree.entries} records found; the LMDB is damaged")
+        skip(skipped, str(file.path), f"{found} of {tree.entries} records found; the LMDB is damaged")
     return index
 
 

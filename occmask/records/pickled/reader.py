@@ -21,7 +21,7 @@ from ...images.skipping import Skipped
 from ..extension import HEAD, extension_of
 from ..joined import joined
 from ..random_access import RandomAccessFile
-from ..record import Record
+from ..record import Record, check_index
 from .arrays import STAND_INS, PickledArray
 from .restricted import load
 from .source import Blob
@@ -96,8 +96,7 @@ class BinReader:
         return len(self._blobs)
 
     def name(self, index: int) -> str:
-        if not 0 <= index < len(self):
-            raise IndexError(f"record {index} of {len(self)}")
+        check_index(index, len(self))
         return f"{self.people[self.labels[index]]}/{index:0{self._digits}d}{self._extensions[index]}"
 
     def __getitem__(self, index: int) -> Record:

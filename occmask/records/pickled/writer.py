@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from ...errors import DataError
 from ...images.reading import shown
+from ..writing import replacing
 
 _BATCH = 1000  # values that a reader of the pickle keeps on its stack
 
@@ -24,20 +25,13 @@ def write_bin(path: str | os.PathLike[str], images: Iterable[bytes], same: Itera
     file cannot be written.
     """
     where = Path(path)
-    partial = where.with_name(f".{where.name}.partial")
     try:
-        with open(partial, "wb") as file:
-            pairs = _write(file, images, same)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, where)
+        with replacing(where) as file:
+            return _write(file, images, same)
     except OSError as e:
         raise DataError(f"{shown(where)}: cannot be written ({e.strerror})") from e
     except DataError as e:
         raise DataError(f"{shown(where)}: {e}") from None
-    finally:
-        partial.unlink(missing_ok=True)
-    return pairs
 
 
 def _write(file: BinaryIO, images: Iterable[bytes], same: Iterable[bool]) -> int:

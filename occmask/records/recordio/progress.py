@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from array import array
 from itertools import islice
@@ -90,7 +89,7 @@ def read_back(files: RecFiles, people: People) -> tuple[int, Ends]:
             line = parse_line(named)
             if line is None:
                 raise DataError(f"{shown(files.lst)}: line {key} is damaged")
-            people.add(key, int(line.label), os.fsdecode(line.person))
+            people.add(key, int(line.label), line.person)
             idx_end, lst_end = idx_end + len(indexed), lst_end + len(named)
     return len(offsets), Ends(rec_end, idx_end, lst_end)
 
