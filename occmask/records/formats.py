@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from ..errors import DataError, OptionError, did_you_mean
 from ..images.reading import shown
+from .folder import LAYOUT
 from .lmdbs.pages import is_lmdb
+from .pickled.source import is_pickle
 from .record import RecordReader, RecordWriter
 
 
@@ -27,6 +29,11 @@ class Format(NamedTuple):
 
 def _suffix(path: Path, *suffixes: str) -> bool:
     return path.name.lower().endswith(suffixes)
+
+
+def is_bin(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a pickle of pairs, by its name or by its beginning."""
+    return _suffix(Path(path), ".bin") or is_pickle(path)
 
 
 def _holds(path: Path, *suffixes: str) -> bool:
@@ -68,7 +75,7 @@ FORMATS: dict[str, Format] = {
     ),
     "bin": Format(
         "InsightFace's .bin of pairs",
-        lambda path: _suffix(path, ".bin"),
+        is_bin,
         "occmask.records.pickled.reader:BinReader",
         None,
         ".bin",
@@ -82,7 +89,7 @@ FORMATS: dict[str, Format] = {
         None,
     ),
     "folder": Format(
-        "one folder a person, with that person's pictures in it",
+        LAYOUT,
         Path.is_dir,
         "occmask.records.folder:FolderReader",
         "occmask.records.folder:FolderWriter",

@@ -249,6 +249,31 @@ def test_a_full_disk_stops_the_conversion(tmp_path: Path) -> None:
         copy_records(Records(50), tmp_path / "x", Full, source="x", progress=False)
 
 
+@pytest.mark.parametrize("target", ["faces", "faces/out", "faces/deep/x.tar", "link", "link/out", "other/../faces/out"])
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_target_that_is_the_source_or_inside_it_is_refused(tmp_path: Path, target: str, resume: bool) -> None:
+    source = make_folder(tmp_path / "faces", 6)
+    (tmp_path / "link").symlink_to(source)
+    (tmp_path / "other").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(DataError, match="choose a target outside it") as caught:
+        convert(source, tmp_path / target, resume=resume, progress=False)
+    assert ("the source itself" in str(caught.value)) == (target in ("faces", "link"))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_file_is_not_converted_onto_itself(tmp_path: Path) -> None:
+    tar, link = tmp_path / "x.tar", tmp_path / "y.tar"
+    convert(make_folder(tmp_path / "faces", 6), tar, progress=False)
+    before = tar.read_bytes()
+    link.hardlink_to(tar)
+    for target in (tar, link):
+        with pytest.raises(DataError, match="the source itself"):
+            convert(tar, target, progress=False)
+    assert tar.read_bytes() == before
+    assert convert(tar, tmp_path / "faces2", progress=False).written == 6  # a name that only begins alike
+
+
 # -- formats -------------------------------------------------------------------------------------
 def test_a_format_is_known_by_what_is_there(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "faces", 6)
