@@ -13,6 +13,8 @@ from ..images.reading import shown
 from .record import check_index
 
 MAX_FILE_NAME = 255  # bytes; the limit of every common file system
+_ORDINARY_PART = r"(?!con|prn|aux|nul|com|lpt)[0-9a-z_][0-9a-z_. -]{0,254}"
+_ORDINARY = re.compile(f"{_ORDINARY_PART}/{_ORDINARY_PART}", re.IGNORECASE | re.ASCII)  # most are, of millions
 _REFUSED = re.compile(r"[\x00-\x1f\x7f\\]")
 # Windows opens the device, not a file, whatever follows the first dot; folders of faces travel.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
@@ -48,6 +50,8 @@ def split_name(name: str) -> tuple[str, str]:
 
 def why_no_name(name: str) -> str | None:
     """The reason for which `split_name` refuses a name."""
+    if _ORDINARY.fullmatch(name):
+        return None
     parts = name.split("/")
     if len(parts) != 2:
         return "not a name like person/picture.jpg"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.errors import DataError
+from occmask.records import names
 from occmask.records.folder import FolderReader, FolderWriter
 from occmask.records.names import NameIndex, PackedStrings, split_name
 from occmask.records.record import Record, every_record
@@ -77,6 +78,18 @@ def test_a_name_is_refused_or_is_two_plain_file_names(name: str) -> None:
         return
     assert os.path.normpath(os.path.join("root", person, picture)) == f"root/{person}/{picture}"
     assert name == f"{person}/{picture}"
+
+
+PARTS = st.one_of(
+    st.sampled_from(["con", "COM1.jpg", "nul .x", "..", ".a", "a" * 255, "a" * 256, "\u017f", "\u212a1", "a\n", ""]),
+    st.text(max_size=6),
+)
+
+
+@given(PARTS, PARTS)
+def test_the_short_look_at_ordinary_names_lets_no_other_pass(person: str, picture: str) -> None:
+    if names._ORDINARY.fullmatch(f"{person}/{picture}"):
+        assert names._why_no_file_name(person) is names._why_no_file_name(picture) is None
 
 
 def test_a_record_named_after_another_person_is_refused(tmp_path: Path) -> None:
