@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..images.reading import shown
 from ..images.skipping import Skipped
-from ..records.conversion_log import log_of
-from ..records.convert import convert
+from ..records.conversion.convert import convert
+from ..records.conversion.log import log_of
 from ..records.formats import FORMATS, WRITABLE, pairs_writer_for, target_format
 from ..records.pair_lists import beside
 

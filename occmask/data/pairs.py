@@ -16,13 +16,13 @@ from ..errors import DataError, ShapeError
 from ..images.pixels import check_image_size
 from ..images.reading import shown
 from ..images.skipping import Skipped, check_unreadable
-from ..records.pair_lists import read_pair_list, write_pair_list
+from ..records.formats import is_bin
+from ..records.pair_lists import BESIDE, read_pair_list, write_pair_list
 from .faces import FaceSet
 from .pair_people import contradictions, doubts, people_of
 from .pair_pictures import find_pictures
 from .readers import FaceOptions, faces_from_pictures, faces_of
 
-BESIDE = ".pairs.csv"  # what the name of a list adds to that of its container
 NAMED = 20  # pictures or pairs that one message names
 
 
@@ -111,7 +111,7 @@ def load_pairs(
     """
     check_unreadable(unreadable)
     image_size = check_image_size(image_size)
-    if _is_bin(path):
+    if is_bin(path):
         if root is not None:
             raise DataError(f"{shown(path)} holds its pictures itself; leave out root={os.fspath(root)!r}")
         return load_bin_pairs(
@@ -170,7 +170,7 @@ def load_bin_pairs(path: str | os.PathLike[str], **options: Unpack[FaceOptions])
     The options are those of `faces_of`.  Contradictory pairs stay in, as in the published figures, and are in
     `.doubtful`; pairs with a picture that cannot be read are refused, or skipped and listed.
     """
-    records = resolve_name("occmask.records.bin:BinReader")(path)
+    records = resolve_name("occmask.records.pickled.reader:BinReader")(path)
     faces = faces_of(records, where=shown(path), **options)
     ends = np.stack([records.left, records.right], axis=1).astype(np.int64)
     names = [f"pair {index + 1}" for index in range(len(ends))]
@@ -207,18 +207,6 @@ def _of_readable(
 def _root(path: Path) -> Path:
     container = path.with_name(path.name.removesuffix(BESIDE))
     return container if container != path and container.exists() else path.parent
-
-
-def _is_bin(path: str | os.PathLike[str]) -> bool:
-    """Whether the file is a pickle, by its name or by how pickles of protocol 2 and later begin."""
-    if os.fspath(path).endswith(".bin"):
-        return True
-    try:
-        with open(path, "rb") as file:
-            beginning = file.read(2)
-    except (OSError, ValueError):
-        return False  # what is wrong with it is said by whoever reads it
-    return len(beginning) == 2 and beginning[0] == 0x80 and 2 <= beginning[1] <= 5
 
 
 def _some(bad: Sequence[Skipped]) -> str:

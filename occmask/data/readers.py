@@ -95,11 +95,13 @@ load_folder = FaceLoader(
     """,
 )
 load_list = FaceLoader("occmask.records.list_file:ListReader", "The pictures of a list file, with their people.")
-load_rec = FaceLoader("occmask.records.rec:RecReader", "InsightFace's train.rec with its train.idx and property.")
-load_lmdb = FaceLoader("occmask.records.lmdb_file:LmdbReader", "An LMDB of encoded pictures (extra: occmask[lmdb]).")
-load_tar = FaceLoader("occmask.records.tar:TarReader", "One tar of pictures, or a folder of tar shards.")
+load_rec = FaceLoader(
+    "occmask.records.recordio.reader:RecReader", "InsightFace's train.rec with its train.idx and property."
+)
+load_lmdb = FaceLoader("occmask.records.lmdbs.reader:LmdbReader", "An LMDB of encoded pictures (extra: occmask[lmdb]).")
+load_tar = FaceLoader("occmask.records.tarred.reader:TarReader", "One tar of pictures, or a folder of tar shards.")
 load_bin = FaceLoader(
-    "occmask.records.bin:BinReader", "The distinct pictures of an InsightFace verification set (.bin)."
+    "occmask.records.pickled.reader:BinReader", "The distinct pictures of an InsightFace verification set (.bin)."
 )
 load_container = FaceLoader("occmask.records.formats:open_records", "Any of the formats, known by its content.")
 

@@ -1,7 +1,8 @@
-"""What a picture's file is called after the dot, from its first bytes."""
+"""What a picture's file is called after the dot."""
 
 from __future__ import annotations
 
+EXTENSIONS = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")  # of pictures
 HEAD = 12  # bytes that `extension_of` looks at
 
 _BEGINNINGS = (

@@ -13,7 +13,7 @@ from ..errors import DataError
 from ..images.reading import read_bytes, shown
 from ..images.skipping import Skipped, folder
 from .names import short
-from .record import Record
+from .record import Record, check_index
 from .writing import Writing, check_free, check_record
 
 LAYOUT = "one folder a person, with that person's pictures in it"
@@ -53,11 +53,12 @@ class FolderReader:
         return len(self._files)
 
     def name(self, index: int) -> str:
+        check_index(index, len(self))
         return f"{self.people[int(self.labels[index])]}/{self._files[index]}"
 
     def path(self, index: int) -> Path:
         """Where a record's file lies."""
-        return self.root / self.people[int(self.labels[index])] / self._files[index]
+        return self.root / self.name(index)
 
     def __getitem__(self, index: int) -> Record:
         name = self.name(index)

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 from ..errors import DataError, OptionError, did_you_mean
 from ..images.reading import shown
-from .lmdb_file import is_lmdb
+from .folder import LAYOUT
+from .lmdbs.pages import is_lmdb
+from .pickled.source import is_pickle
 from .record import RecordReader, RecordWriter
 
 
@@ -27,6 +29,11 @@ class Format(NamedTuple):
 
 def _suffix(path: Path, *suffixes: str) -> bool:
     return path.name.lower().endswith(suffixes)
+
+
+def is_bin(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a pickle of pairs, by its name or by its beginning."""
+    return _suffix(Path(path), ".bin") or is_pickle(path)
 
 
 def _holds(path: Path, *suffixes: str) -> bool:
@@ -48,31 +55,31 @@ FORMATS: dict[str, Format] = {
     "rec": Format(
         "a folder with train.rec and train.idx, or a .rec",
         lambda path: _holds(path, ".rec") or _suffix(path, ".rec", ".idx"),
-        "occmask.records.rec:RecReader",
-        "occmask.records.rec_writer:RecWriter",
+        "occmask.records.recordio.reader:RecReader",
+        "occmask.records.recordio.writer:RecWriter",
         ".rec",
     ),
     "lmdb": Format(
         "a folder with data.mdb, or an LMDB file",
         lambda path: (path / "data.mdb").exists() or _suffix(path, ".mdb") or (path.is_file() and is_lmdb(path)),
-        "occmask.records.lmdb_file:LmdbReader",
-        "occmask.records.lmdb_file:LmdbWriter",
+        "occmask.records.lmdbs.reader:LmdbReader",
+        "occmask.records.lmdbs.writer:LmdbWriter",
         ".lmdb",
     ),
     "tar": Format(
         "a .tar or a folder of .tar shards, members person/picture.jpg or WebDataset's key.jpg and key.cls",
         _is_tar,
-        "occmask.records.tar:TarReader",
-        "occmask.records.tar_writer:TarWriter",
+        "occmask.records.tarred.reader:TarReader",
+        "occmask.records.tarred.writer:TarWriter",
         ".tar",
     ),
     "bin": Format(
         "InsightFace's .bin of pairs",
-        lambda path: _suffix(path, ".bin"),
-        "occmask.records.bin:BinReader",
+        is_bin,
+        "occmask.records.pickled.reader:BinReader",
         None,
         ".bin",
-        "occmask.records.bin:write_bin",
+        "occmask.records.pickled.writer:write_bin",
     ),
     "list": Format(
         "a .lst, .txt or .csv with a line for each picture",
@@ -82,7 +89,7 @@ FORMATS: dict[str, Format] = {
         None,
     ),
     "folder": Format(
-        "one folder a person, with that person's pictures in it",
+        LAYOUT,
         Path.is_dir,
         "occmask.records.folder:FolderReader",
         "occmask.records.folder:FolderWriter",

@@ -11,13 +11,14 @@ from typing import NamedTuple
 from ..errors import DataError
 from ..images.reading import read_bytes, shown
 from ..images.skipping import Skipped
-from .extents import open_file, skip
+from .extension import EXTENSIONS
 from .names import NameIndex, PackedStrings, decoded, short, split_name
+from .random_access import open_file
+from .reading import no_pictures, skip
 from .record import Record
 
 LAYOUT = "a text file with a line `path`, `path label` or `index<TAB>label<TAB>path` for each picture"
 LONGEST_LINE = 16384  # bytes
-_PICTURES = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 class _Line(NamedTuple):
@@ -47,10 +48,7 @@ class ListReader:
         self._names = index.names
         self.people, self.labels = index.people_and_labels(by_number=True)
         if not len(self):
-            why = (
-                f"; line {self.skipped[0].source.rpartition(':')[2]}: {self.skipped[0].reason}" if self.skipped else ""
-            )
-            raise DataError(f"{shown(path)}: no pictures{why}; expected {LAYOUT}")
+            raise no_pictures(path, self.skipped, expected=LAYOUT)
 
     def _read(self, index: NameIndex) -> None:
         form: str | None = None
@@ -72,12 +70,13 @@ class ListReader:
 
     def _add(self, index: NameIndex, line: _Line, number: int) -> None:
         file = PurePosixPath(line.path)
-        person, picture = split_name(f"{line.person}/{file.name}")
-        if not index.add(person, picture):
-            person, picture = split_name(f"{person}/{file.stem}-{number}{file.suffix}")
-            if not index.add(person, picture):
-                raise DataError(f"{short(picture)} is listed before")
-        self._paths.append(line.path)
+        for picture in (file.name, f"{file.stem}-{number}{file.suffix}"):
+            name = f"{line.person}/{picture}"
+            split_name(name)
+            if index.add(name):
+                self._paths.append(line.path)
+                return
+        raise DataError(f"{short(picture)} is listed before")
 
     def __len__(self) -> int:
         return len(self._names)
@@ -127,7 +126,7 @@ def _fields(text: bytes, *, commas: bool) -> _Line | None:
         return None
     if len(fields) == 1:
         words = line.rsplit(None, 1)
-        if not commas and len(words) == 2 and not words[1].lower().endswith(_PICTURES):
+        if not commas and len(words) == 2 and not words[1].lower().endswith(EXTENSIONS):
             fields = words
         else:
             return _Line("path", fields[0], _folder_of(fields[0]))

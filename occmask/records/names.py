@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 
 import numpy as np
@@ -9,8 +10,12 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..images.reading import shown
+from .record import check_index
 
 MAX_FILE_NAME = 255  # bytes; the limit of every common file system
+_ORDINARY_PART = r"(?!con|prn|aux|nul|com|lpt)[0-9a-z_][0-9a-z_. -]{0,254}"
+_ORDINARY = re.compile(f"{_ORDINARY_PART}/{_ORDINARY_PART}", re.IGNORECASE | re.ASCII)  # most are, of millions
+_REFUSED = re.compile(r"[\x00-\x1f\x7f\\]")
 # Windows opens the device, not a file, whatever follows the first dot; folders of faces travel.
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}
 
@@ -36,14 +41,21 @@ def split_name(name: str) -> tuple[str, str]:
     Raises `DataError` for what could not be a file of that person's folder, or could be one outside it: more or fewer
     parts, "..", a part that begins with a dot, control characters, backslashes, names of devices, more than 255 bytes.
     """
+    reason = why_no_name(name)
+    if reason is not None:
+        raise DataError(f"{short(name)}: {reason}")
+    person, _, picture = name.partition("/")
+    return person, picture
+
+
+def why_no_name(name: str) -> str | None:
+    """The reason for which `split_name` refuses a name."""
+    if _ORDINARY.fullmatch(name):
+        return None
     parts = name.split("/")
     if len(parts) != 2:
-        raise DataError(f"{short(name)}: not a name like person/picture.jpg")
-    for part in parts:
-        reason = _why_no_file_name(part)
-        if reason is not None:
-            raise DataError(f"{short(name)}: {reason}")
-    return parts[0], parts[1]
+        return "not a name like person/picture.jpg"
+    return _why_no_file_name(parts[0]) or _why_no_file_name(parts[1])
 
 
 def _why_no_file_name(part: str) -> str | None:
@@ -51,7 +63,7 @@ def _why_no_file_name(part: str) -> str | None:
         return "not a name like person/picture.jpg"
     if part.startswith("."):
         return "a name that begins with a dot"
-    if "\\" in part or any(letter < " " or letter == "\x7f" for letter in part):
+    if _REFUSED.search(part):
         return "a name with a backslash or a control character"
     if part.split(".", 1)[0].rstrip().lower() in _DEVICES:
         return "a name that is a device on Windows"
@@ -81,8 +93,7 @@ class PackedStrings:
         return len(self._ends) - 1
 
     def __getitem__(self, index: int) -> str:
-        if not 0 <= index < len(self):
-            raise IndexError(f"{index} is not in 0..{len(self) - 1}")
+        check_index(index, len(self))
         return decoded(bytes(self._text[self._ends[index] : self._ends[index + 1]]))
 
 
@@ -95,14 +106,13 @@ class NameIndex:
         self._people: dict[str, int] = {}
         self._labels = array("q")
 
-    def add(self, person: str, picture: str) -> bool:
-        """Add one record; False when there is one of that name."""
-        name = f"{person}/{picture}"
+    def add(self, name: str) -> bool:
+        """Add the record of a name that was checked; False when there is one of that name."""
         if name in self._seen:
             return False
         self._seen.add(name)
         self.names.append(name)
-        self._labels.append(self._people.setdefault(person, len(self._people)))
+        self._labels.append(self._people.setdefault(name.partition("/")[0], len(self._people)))
         return True
 
     def people_and_labels(self, *, by_number: bool = False) -> tuple[tuple[str, ...], NDArray[np.int64]]:

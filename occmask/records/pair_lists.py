@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ..errors import DataError
 from ..images.reading import shown
 
+BESIDE = ".pairs.csv"  # what the name of a list adds to that of its container
 MAX_BYTES = 1 << 28  # of a list: about five million pairs
 SHOWN = 5  # bad lines that a message quotes
 HEADER = ("left", "right", "same")
@@ -48,7 +49,7 @@ class _Line(NamedTuple):
 def beside(path: str | os.PathLike[str]) -> Path:
     """Where the pairs of a container are kept: `faces.tar.pairs.csv` for `faces.tar`."""
     where = Path(path)
-    return where.with_name(where.name + ".pairs.csv")
+    return where.with_name(where.name + BESIDE)
 
 
 def read_pair_list(path: str | os.PathLike[str]) -> list[ListedPair]:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from ..images.skipping import Skipped
 
+MAX_IMAGE_BYTES = 1 << 28  # of one encoded picture; a header of a few bytes can claim anything
+
 
 class Record(NamedTuple):
     """One picture of one person, as it is stored: nothing is decoded."""
@@ -80,6 +82,12 @@ class RecordWriter(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def check_index(index: int, count: int) -> None:
+    """`IndexError` when there is no record of that index; counting from the end is not what readers offer."""
+    if not 0 <= index < count:
+        raise IndexError(f"record {index} is not in 0..{count - 1}")
 
 
 def every_record(reader: RecordReader) -> Iterator[Record]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from ..errors import DataError
 from ..images.reading import shown
-from .extents import MAX_IMAGE_BYTES
 from .names import short, split_name
-from .record import Record
+from .record import MAX_IMAGE_BYTES, Record
 
 
 def check_record(record: Record, person: str) -> tuple[str, str]:
@@ -36,6 +37,20 @@ def check_free(path: Path, *, resume: bool) -> None:
     """`DataError` when there is something at `path` that is not to be continued."""
     if not resume and is_taken(path):
         raise DataError(f"{shown(path)} exists already; choose another target, remove it, or continue it with resume")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written that has its name when it is complete; what had the name is replaced then."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with open(unfinished, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 class Writing(ABC):

@@ -78,15 +78,18 @@ def test_pairs_are_what_a_bin_is_counted_in(capsys: pytest.CaptureFixture[str], 
     ("words", "expected"),
     [
         (["{tmp}/none", "{tmp}/x.tar"], "no such file or folder; what is read"),
-        (["{tmp}/faces", "{tmp}/faces"], "exists already"),
+        (["{tmp}/faces", "{tmp}/faces"], "faces: the source itself"),
+        (["{tmp}/faces", "{tmp}/faces/out"], "faces/out: inside the source"),
+        (["{tmp}/faces", "{tmp}"], "exists already"),
         (["{tmp}/faces", "{tmp}/x.tar.gz"], "a target ends with"),
         (["{tmp}/faces", "{tmp}/x.tar", "--pairs", "{tmp}/none.csv"], "none.csv: the list of pairs cannot be read"),
-        (["{tmp}/faces", "{tmp}/faces/p1/25.jpg/x.tar"], "cannot be written"),
+        (["{tmp}/faces", "{tmp}/file/x.tar"], "cannot be written"),
     ],
 )
 def test_errors_are_one_line_and_exit_2(
     words: list[str], expected: str, capsys: pytest.CaptureFixture[str], faces: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "file").touch()
     code, out, err = run(capsys, *(word.format(tmp=tmp_path) for word in words))
     assert (code, out) == (2, "")
     assert expected in err

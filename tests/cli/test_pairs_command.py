@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,15 +11,8 @@ from PIL import Image
 
 from occmask.cli import main
 from occmask.data.pairs import load_pairs
-from occmask.records.folder import FolderReader
 
 FEW = ["--genuine", "6", "--impostor", "9", "--folds", "3"]
-
-
-@pytest.fixture(autouse=True)
-def _formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("occmask.records.formats") is None:
-        monkeypatch.setitem(sys.modules, "occmask.records.formats", SimpleNamespace(open_records=FolderReader))
 
 
 @pytest.fixture

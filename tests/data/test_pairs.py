@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,36 +18,17 @@ from occmask.data.pairs import FacePairs, load_bin_pairs, load_pairs, save_pairs
 from occmask.data.readers import load_folder
 from occmask.errors import DataError, OptionError, ShapeError
 from occmask.images.skipping import Skipped
-from occmask.records.folder import FolderReader
+from occmask.records.conversion.convert import convert
 from occmask.records.joined import joined
+from occmask.records.pickled.writer import write_bin
 from occmask.records.record import Record
+from occmask.records.recordio.writer import RecWriter
 
 SIZE = (4, 3)
 
 
-class Container:
-    """Records in memory, found at a path that does not matter."""
-
-    def __init__(self, names: Sequence[str], labels: Sequence[int], people: Sequence[str], bad: Sequence[int] = ()):
-        self.names, self.people, self.bad = names, people, bad
-        self.labels = np.array(labels, np.int64)
-        self.skipped: list[Skipped] = []
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def name(self, index: int) -> str:
-        return self.names[index]
-
-    def __getitem__(self, index: int) -> Record:
-        data = b"P5 3 4 255\n" + bytes([index] * 12)
-        return Record(self.names[index], int(self.labels[index]), b"" if index in self.bad else data)
-
-
-@pytest.fixture(autouse=True)
-def _formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("occmask.records.formats") is None:
-        monkeypatch.setitem(sys.modules, "occmask.records.formats", SimpleNamespace(open_records=FolderReader))
+def grey(level: int) -> bytes:
+    return b"P5 3 4 255\n" + bytes([level] * 12)
 
 
 @pytest.fixture(scope="module")
@@ -243,11 +222,13 @@ def test_pairs_that_say_little_are_used_and_listed(root: Path, tmp_path: Path) -
 
 # -- containers ----------------------------------------------------------------------------------
 @pytest.fixture
-def container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A file that opens as five records of x and y, the last of them damaged."""
-    records = Container(["x/0.pgm", "x/1.pgm", "y/2.pgm", "y/3.pgm", "y/4.pgm"], [0, 0, 1, 1, 1], ["x", "y"], bad=[4])
-    monkeypatch.setitem(sys.modules, "occmask.records.formats", SimpleNamespace(open_records=lambda path: records))
-    return written(tmp_path, "", "train.rec")
+def container(tmp_path: Path) -> Path:
+    """Five records of x and y, the last of them damaged."""
+    with RecWriter(tmp_path / "train.rec") as writer:
+        for level, person in enumerate("xxyyy"):
+            image = grey(level) if level < 4 else b"no picture"
+            writer.write(Record(f"{person}/{level}.pgm", "xy".index(person), image), person)
+    return tmp_path / "train.rec"
 
 
 def test_a_container_gives_pictures_by_name_and_their_people(container: Path, tmp_path: Path) -> None:
@@ -259,7 +240,7 @@ def test_a_container_gives_pictures_by_name_and_their_people(container: Path, tm
         load(tmp_path, text + "y/2,x/0,1\n", container)
     with pytest.raises(DataError, match=r"1 of 6 pictures named are not in .*z/0: no such picture"):
         load(tmp_path, text + "z/0,y/2,0\n", container)
-    with pytest.raises(DataError, match=r"y/4\.pgm: empty file"):
+    with pytest.raises(DataError, match=r"y/4\.pgm: not a picture"):
         load(tmp_path, text + "y/4,x/0,0\n", container)
     assert len(load(tmp_path, text + "y/4,x/0,0\n", container, unreadable="skip").skipped) == 1
     unverified = load(tmp_path, text + "y/4,x/0,0\n", container, verify=False, unreadable="skip")
@@ -272,8 +253,8 @@ def test_a_list_beside_a_container_needs_no_root(container: Path, tmp_path: Path
 
 
 def test_a_container_may_be_a_folder(container: Path, tmp_path: Path) -> None:
-    (tmp_path / "lmdb").mkdir()
-    assert levels(load(tmp_path, "x/1,x/0,1\n", tmp_path / "lmdb")) == [(1, 0, True)]
+    convert(container, tmp_path / "shards", format="tar", progress=False)
+    assert levels(load(tmp_path, "x/1,x/0,1\n", tmp_path / "shards")) == [(1, 0, True)]
 
 
 def test_orl_can_be_paired_and_keeps_its_alignment(tmp_path: Path) -> None:
@@ -285,29 +266,25 @@ def test_orl_can_be_paired_and_keeps_its_alignment(tmp_path: Path) -> None:
 
 # -- .bin ----------------------------------------------------------------------------------------
 @pytest.fixture
-def bin_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A file that opens as five pictures in six pairs, the fourth picture damaged."""
-    records = Container([f"{n}/{n}.jpg" for n in range(5)], [0, 0, 1, 2, 0], ["a", "b", "c"], bad=[3])
-    records.left, records.right = np.array([4, 1, 0, 2, 1, 3]), np.array([1, 4, 2, 4, 0, 0])  # type: ignore[attr-defined]
-    records.same = np.array([1, 0, 0, 0, 1, 0], bool)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "occmask.records.bin", SimpleNamespace(BinReader=lambda path: records))
-    path = tmp_path / "lfw.bin"
-    path.write_bytes(b"\x80\x02")
-    return path
+def bin_file(tmp_path: Path) -> Path:
+    """Five pictures in six pairs, the one of level 3 damaged."""
+    images = [*map(grey, range(3)), b"no picture", grey(4)]
+    ends = [(4, 1), (1, 4), (0, 2), (2, 4), (1, 0), (3, 0)]
+    write_bin(tmp_path / "lfw.bin", [images[end] for pair in ends for end in pair], [1, 0, 0, 0, 1, 0])
+    return tmp_path / "lfw.bin"
 
 
 def test_a_bin_keeps_its_order_and_lists_what_contradicts_itself(bin_file: Path) -> None:
-    with pytest.raises(DataError, match=r"1 of 5 entries of .*lfw\.bin cannot be used: 3/3\.jpg: empty file"):
+    with pytest.raises(DataError, match=r"1 of 5 entries of .*lfw\.bin cannot be used: 0002/00004\.bin: not a picture"):
         load_bin_pairs(bin_file, image_size=SIZE)
     pairs = load_pairs(bin_file, image_size=SIZE, unreadable="skip")
     assert levels(pairs) == [(4, 1, True), (1, 4, False), (0, 2, False), (2, 4, False), (1, 0, True)]
-    assert pairs.skipped == (Skipped("pair 6", "3/3.jpg was left out"),)
+    assert pairs.skipped == (Skipped("pair 6", "0002/00004.bin was left out"),)
     assert pairs.doubtful == (Skipped("pair 1", "labelled both ways"), Skipped("pair 2", "labelled both ways"))
     assert len(pairs.faces) == 4
 
 
 def test_a_bin_file_holds_the_pairs_that_were_written(root: Path, tmp_path: Path) -> None:
-    write_bin = pytest.importorskip("occmask.records.bin").write_bin
     folder = load_folder(root, image_size=SIZE)
     data = [path.read_bytes() for path in sorted(root.rglob("*_*.*"))]
     ends = [(5, 4), (1, 0), (0, 2), (3, 4), (0, 1)]
@@ -318,7 +295,13 @@ def test_a_bin_file_holds_the_pairs_that_were_written(root: Path, tmp_path: Path
     assert pairs.doubtful == (Skipped("pair 5", "the same pair as an earlier one"),)
 
 
-def test_a_bin_is_known_by_its_first_byte_and_takes_no_root(bin_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_bin_of_any_protocol_needs_no_ending(tmp_path: Path, protocol: int) -> None:
+    (tmp_path / "lfw").write_bytes(pickle.dumps(([grey(0), grey(1)], [True]), protocol))
+    assert levels(load_pairs(tmp_path / "lfw", image_size=SIZE)) == [(0, 1, True)]
+
+
+def test_a_bin_is_known_by_its_beginning_and_takes_no_root(bin_file: Path, tmp_path: Path) -> None:
     other = bin_file.rename(tmp_path / "lfw")
     assert len(load_pairs(other, image_size=SIZE, unreadable="skip")) == 5
     with pytest.raises(DataError, match="holds its pictures itself"):

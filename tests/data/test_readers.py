@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import io
 import pickle
@@ -26,13 +25,14 @@ from occmask.data.sources import load_faces
 from occmask.data.stream import FaceStream, collate
 from occmask.errors import DataError, OptionError
 from occmask.records.folder import FolderReader
+from occmask.records.pickled.writer import write_bin
 
 FORMATS = ("folder", "list", "rec", "lmdb", "tar", "bin")
 SIZE = (8, 6)  # height, width
 WRITERS = {
-    "rec": ("train.rec", "occmask.records.rec_writer:RecWriter"),
-    "tar": ("faces.tar", "occmask.records.tar_writer:TarWriter"),
-    "lmdb": ("faces.lmdb", "occmask.records.lmdb_file:LmdbWriter"),
+    "rec": ("train.rec", "occmask.records.recordio.writer:RecWriter"),
+    "tar": ("faces.tar", "occmask.records.tarred.writer:TarWriter"),
+    "lmdb": ("faces.lmdb", "occmask.records.lmdbs.writer:LmdbWriter"),
 }
 
 
@@ -55,12 +55,6 @@ def people(tmp_path: Path) -> Path:
         for picture in range(3):
             (root / person / f"{picture}.png").write_bytes(encoded(3 * number + picture))
     return root
-
-
-@pytest.fixture(autouse=True)
-def _formats(monkeypatch: pytest.MonkeyPatch) -> None:
-    if importlib.util.find_spec("occmask.records.formats") is None:
-        monkeypatch.setitem(sys.modules, "occmask.records.formats", SimpleNamespace(open_records=FolderReader))
 
 
 # -- names and options ---------------------------------------------------------------------------
@@ -89,7 +83,7 @@ def test_looking_at_the_formats_imports_none_of_them() -> None:
 
     code = (
         "import sys; from occmask.data import DATASETS; [DATASETS.options(name) for name in DATASETS]; "
-        "assert not {'lmdb', 'occmask.records.rec', 'occmask.records.bin'} & set(sys.modules)"
+        "assert not {'lmdb', 'occmask.records.recordio', 'occmask.records.pickled'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
@@ -126,7 +120,6 @@ def test_without_verification_a_bad_picture_is_an_error_when_it_is_read(people: 
 # -- workers -------------------------------------------------------------------------------------
 def stored(name: str, people: Path) -> Path:
     """The folder's pictures in another format, in the same order."""
-    pytest.importorskip(DATASETS[name].reader.partition(":")[0])
     reader = FolderReader(people)
     records = [reader[index] for index in range(len(reader))]
     if name == "folder":
@@ -137,13 +130,11 @@ def stored(name: str, people: Path) -> Path:
         return path
     if name == "bin":
         path = people.parent / "faces.bin"
-        write_bin = pytest.importorskip("occmask.records.bin").write_bin
         write_bin(path, [record.image for record in [*records, records[0]]], [True, False, True, False, False])
         return path
     if name == "lmdb":
         pytest.importorskip("lmdb")
     file, writer = WRITERS[name]
-    pytest.importorskip(writer.partition(":")[0])
     with resolve_name(writer)(people.parent / file) as out:
         for record in records:
             out.write(record, reader.people[record.label])
@@ -162,8 +153,6 @@ def images(stream: Any, **loading: Any) -> torch.Tensor:
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_is_known_by_its_content(name: str, people: Path) -> None:
     path = stored(name, people)
-    if name != "folder":
-        pytest.importorskip("occmask.records.formats")
     folder, faces = load_folder(people, image_size=SIZE), load_faces(path, image_size=SIZE)
     assert (faces.images() == folder.images()).all()
     if name != "bin":  # which has pairs and no names

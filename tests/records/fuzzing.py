@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from occmask.errors import DataError
-from occmask.records.bin import BinReader, write_bin
-from occmask.records.rec import RecReader
-from occmask.records.rec_writer import RecWriter
+from occmask.records.pickled.reader import BinReader
+from occmask.records.pickled.writer import write_bin
 from occmask.records.record import Record, RecordReader
+from occmask.records.recordio.reader import RecReader
+from occmask.records.recordio.writer import RecWriter
 
 MAGIC = bytes.fromhex("0a23d7ce")
 LIMIT = 1 << 30  # bytes of memory

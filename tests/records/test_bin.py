@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import pickletools
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.errors import DataError
-from occmask.records.bin import BinReader, write_bin
 from occmask.records.extension import extension_of
-from occmask.records.pickle_source import Blob
+from occmask.records.formats import format_of
+from occmask.records.pickled.reader import BinReader
+from occmask.records.pickled.source import Blob, is_pickle
+from occmask.records.pickled.writer import write_bin
 from occmask.records.record import Record, every_record
 
 JPEG = b"\xff\xd8\xff"
@@ -53,6 +56,31 @@ def test_every_protocol_of_python_3_is_read_exactly(tmp_path: Path, variant: str
     assert list(reader.images) == IMAGES
     assert reader.same.tolist() == SAME
     assert reader.same.dtype == np.bool_
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_protocol_is_known_by_its_beginning(tmp_path: Path, variant: str, protocol: int) -> None:
+    content = pickle.dumps(VARIANTS[variant], protocol)
+    for dialect in (content, pickletools.optimize(content)):
+        path = saved(tmp_path, dialect).rename(tmp_path / "lfw")
+        assert is_pickle(path)
+        assert format_of(path) == "bin"
+
+
+@pytest.mark.parametrize("protocol", [0, 2])
+def test_pickles_of_python_2_are_known_by_their_beginning(tmp_path: Path, protocol: int) -> None:
+    assert is_pickle(saved(tmp_path, python_2(protocol)).rename(tmp_path / "lfw"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "(", "((a)/1.jpg,b/1.jpg,1\n", "(lp 1 2\n", "(l/1.jpg (l/2.jpg 1\n", "]/1.jpg\t1\n", "10\t300\n"]
+)
+def test_a_list_is_no_pickle(tmp_path: Path, text: str) -> None:
+    (tmp_path / "list.txt").write_text(text)
+    assert not is_pickle(tmp_path / "list.txt")
+    assert format_of(tmp_path / "list.txt") == "list"
+    assert not is_pickle(tmp_path)
 
 
 def python_2(protocol: int) -> bytes:
@@ -192,7 +220,7 @@ def test_every_trick_is_a_clear_error(tmp_path: Path, content: bytes, reason: st
 
 def test_a_file_that_keeps_the_reader_busy_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, b"]" + b"\x94" * 1000 + b".")
-    monkeypatch.setattr("occmask.records.restricted_pickle.MAX_OPCODES", 1000)
+    monkeypatch.setattr("occmask.records.pickled.restricted.MAX_OPCODES", 1000)
     with pytest.raises(DataError, match="more than 1000 opcodes"):
         BinReader(path)
 
@@ -254,7 +282,7 @@ def test_a_picture_that_is_none_says_why(tmp_path: Path, image: bytes, reason: s
 
 
 def test_a_picture_that_fills_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("occmask.records.pickle_source.MAX_BLOB", 255)
+    monkeypatch.setattr("occmask.records.pickled.source.MAX_BLOB", 255)
     with pytest.raises(DataError, match="bytes in one piece"):
         BinReader(saved(tmp_path, (IMAGES, SAME)))
 

@@ -25,14 +25,14 @@ from pathlib import Path
 import pytest
 
 from occmask.errors import DataError
-from occmask.records.conversion_log import log_of
-from occmask.records.convert import copy_records
+from occmask.records.conversion.convert import copy_records
+from occmask.records.conversion.log import log_of
 from occmask.records.folder import FolderReader, FolderWriter
 from occmask.records.list_file import ListReader
-from occmask.records.lmdb_file import LmdbReader
+from occmask.records.lmdbs.reader import LmdbReader
 from occmask.records.names import split_name
 from occmask.records.record import RecordReader
-from occmask.records.tar import TarReader
+from occmask.records.tarred.reader import TarReader
 
 SECONDS = 10
 CONVERTED = 10  # one in so many that can be read is converted as well

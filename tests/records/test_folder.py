@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.errors import DataError
+from occmask.records import names
 from occmask.records.folder import FolderReader, FolderWriter
 from occmask.records.names import NameIndex, PackedStrings, split_name
 from occmask.records.record import Record, every_record
@@ -77,6 +78,18 @@ def test_a_name_is_refused_or_is_two_plain_file_names(name: str) -> None:
         return
     assert os.path.normpath(os.path.join("root", person, picture)) == f"root/{person}/{picture}"
     assert name == f"{person}/{picture}"
+
+
+PARTS = st.one_of(
+    st.sampled_from(["con", "COM1.jpg", "nul .x", "..", ".a", "a" * 255, "a" * 256, "\u017f", "\u212a1", "a\n", ""]),
+    st.text(max_size=6),
+)
+
+
+@given(PARTS, PARTS)
+def test_the_short_look_at_ordinary_names_lets_no_other_pass(person: str, picture: str) -> None:
+    if names._ORDINARY.fullmatch(f"{person}/{picture}"):
+        assert names._why_no_file_name(person) is names._why_no_file_name(picture) is None
 
 
 def test_a_record_named_after_another_person_is_refused(tmp_path: Path) -> None:
@@ -160,10 +173,10 @@ def test_packed_strings_are_a_sequence(texts: list[str]) -> None:
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3)), max_size=40))
 def test_people_are_sorted_by_name_or_by_number(pairs: list[tuple[int, int]]) -> None:
     by_name, by_number = NameIndex(), NameIndex()
-    kept = [pair for pair in pairs if by_name.add(str(pair[0]), f"{pair[1]}.jpg")]
+    kept = [pair for pair in pairs if by_name.add(f"{pair[0]}/{pair[1]}.jpg")]
     assert len(kept) == len(set(pairs))
     for person, picture in kept:
-        assert by_number.add(str(person), f"{picture}.jpg")
+        assert by_number.add(f"{person}/{picture}.jpg")
     people, labels = by_name.people_and_labels()
     assert list(people) == sorted({str(person) for person, _ in kept})
     assert [people[label] for label in labels] == [str(person) for person, _ in kept]

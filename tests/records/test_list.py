@@ -121,7 +121,7 @@ def test_a_csv_that_is_none_is_told(pictures: Path) -> None:
     [
         ("", "no pictures; expected a text file"),
         ("# nothing\n", "no pictures"),
-        ("a\n", "no pictures; line 1: a: neither"),
+        ("a\n", r"no pictures; .*:1: a: neither"),
         ("ann/1.jpg\t7\n".encode("utf-16"), "UTF-16"),
         (b"\x89PNG\0\0", "not a text file"),
     ],
@@ -134,13 +134,13 @@ def test_a_list_of_nothing_is_an_error(text: str | bytes, expected: str, picture
 def test_a_list_of_nothing_but_rubbish_does_not_fill_the_memory(
     pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("occmask.records.extents.MOST_SKIPPED", 5)
+    monkeypatch.setattr("occmask.records.reading.MOST_SKIPPED", 5)
     with pytest.raises(DataError, match="with 5 others before it"):
         read(pictures, "ann/1.jpg\t7\n" + "x\n" * 10)
 
 
 def test_a_list_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file"):
         ListReader(tmp_path / "x.txt")
     os.mkfifo(tmp_path / "x.txt")
     with pytest.raises(DataError, match="not a regular file"):

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occmask.errors import DataError
-from occmask.records import lmdb_file
-from occmask.records.lmdb_file import LmdbReader, LmdbWriter, is_lmdb
+from occmask.records.lmdbs.pages import is_lmdb
+from occmask.records.lmdbs.reader import LmdbReader
+from occmask.records.lmdbs.writer import LmdbWriter
 from occmask.records.record import Record, every_record
 
 lmdb = pytest.importorskip("lmdb")
@@ -76,8 +77,8 @@ def test_what_liblmdb_wrote_and_changed_is_read(count: int, seed: int, one_file:
 
 
 def test_liblmdb_reads_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lmdb_file, "_FIRST_MAP_SIZE", 1 << 15)  # it grows several times
-    monkeypatch.setattr(lmdb_file, "_BATCH_RECORDS", 100)
+    monkeypatch.setattr("occmask.records.lmdbs.writer._FIRST_MAP_SIZE", 1 << 15)  # it grows several times
+    monkeypatch.setattr("occmask.records.lmdbs.writer._BATCH_RECORDS", 100)
     records = faces(900) | {"b\u00f6rje/\udcff.jpg": b"x", "l" * 255 + "/" + "x" * 255: b"the longest key"}
     path = write(tmp_path / "x.lmdb", records)
     with lmdb.open(str(path), readonly=True, lock=False).begin() as transaction:
@@ -88,7 +89,7 @@ def test_liblmdb_reads_what_is_written(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_map_grows_within_one_transaction_and_at_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for size in range(40, 60, 2):  # pages; somewhere among them the commit itself lacks one
-        monkeypatch.setattr(lmdb_file, "_FIRST_MAP_SIZE", size * PAGE)
+        monkeypatch.setattr("occmask.records.lmdbs.writer._FIRST_MAP_SIZE", size * PAGE)
         records = {f"a/{i}.jpg": bytes(3000) for i in range(42)}
         assert contents_of(LmdbReader(write(tmp_path / str(size), records))) == records
 
@@ -177,7 +178,7 @@ def test_without_the_package_writing_names_the_extra_and_reading_works(
 def test_a_database_of_python_objects_says_what_it_is_and_how_to_convert_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("occmask.records.extents.MOST_SKIPPED", 10)
+    monkeypatch.setattr("occmask.records.reading.MOST_SKIPPED", 10)
     numbers = {b"%d" % number: b"serialized" for number in range(2000)}
     path = database(tmp_path / "x", {**numbers, b"__keys__": b"serialized", b"__len__": b"serialized"})
     with pytest.raises(DataError, match=r"pyarrow\.serialize.*pip install 'pyarrow<12'"):
@@ -217,7 +218,7 @@ def test_empty_and_foreign_files_are_told(tmp_path: Path) -> None:
     foreign.write_bytes(b"something else" * 1000)
     with pytest.raises(DataError, match="not an LMDB data file"):
         LmdbReader(foreign)
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file"):
         LmdbReader(tmp_path / "nowhere")
     foreign.write_bytes(bytes(16) + b"\xbe\xef\xc0\xde" + bytes(8192))
     with pytest.raises(DataError, match="32-bit or big-endian"):

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.errors import DataError
-from occmask.records.rec import RecReader
 from occmask.records.record import Record, every_record
+from occmask.records.recordio.reader import RecReader
 
 MAGIC = bytes.fromhex("0a23d7ce")  # 0xced7230a, little-endian
 JPEG = b"\xff\xd8\xff"
@@ -293,6 +293,10 @@ def test_a_lst_may_have_several_labels_and_lack_its_last_end_of_line(tmp_path: P
         (LINES[:-1], "does not name 1 of the 6"),
         ([*LINES[:-1], "6\t2\t/data/x/c.png"], "line 6"),
         ([*LINES[:-1], "6\t2\t../c.png"], "line 6"),
+        ([*LINES[:-1], "6\t2\tx/.c.png"], "line 6"),
+        ([*LINES[:-1], "6\t2\tx\\y/c.png"], "line 6"),
+        ([*LINES[:-1], "6\t2\tcon/c.png"], "line 6"),
+        ([*LINES[:-1], f"6\t2\tx/{'c' * 256}"], "line 6"),
         ([*LINES[:-1], "6\t2\tdeep/x/c.png"], "line 6"),
         ([*LINES[:-1], "1\tx/c.png\t2"], "line 6"),
         ([*LINES[:-1], f"6\t2\tx/{'c' * 9000}"], "line 6"),

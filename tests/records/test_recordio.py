@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from occmask.errors import DataError
 from occmask.records.random_access import RandomAccessFile
-from occmask.records.recordio import MAX_PARTS, frame, read_beginning, read_record, record_end
+from occmask.records.recordio.framing import MAX_PARTS, frame, read_beginning, read_record, record_end
 
 MAGIC = bytes.fromhex("0a23d7ce")  # 0xced7230a, little-endian
 PAYLOADS = st.lists(st.one_of(st.binary(max_size=9), st.just(MAGIC), st.just(MAGIC[:3])), max_size=12).map(b"".join)
@@ -99,13 +99,13 @@ def test_what_is_no_record_says_why(path: Path, stored: bytes, reason: str) -> N
 def test_a_record_that_the_reader_would_refuse_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="parts"):
         frame(MAGIC * MAX_PARTS)
-    monkeypatch.setattr("occmask.records.recordio.MAX_PAYLOAD", 8)
+    monkeypatch.setattr("occmask.records.recordio.framing.MAX_PAYLOAD", 8)
     with pytest.raises(DataError, match="9 bytes"):
         frame(b"123456789")
 
 
 def test_parts_that_are_small_one_by_one_may_be_too_much_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("occmask.records.recordio.MAX_PAYLOAD", 15)
+    monkeypatch.setattr("occmask.records.recordio.framing.MAX_PAYLOAD", 15)
     path.write_bytes(FIRST + MIDDLE + LAST)
     with pytest.raises(DataError, match="more than 15 bytes"):
         read_record(RandomAccessFile(path), 0)

@@ -15,11 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from occmask.errors import DataError, OptionError
-from occmask.records import extents
+from occmask.records import extents, random_access, reading
+from occmask.records.random_access import RandomAccessFile
 from occmask.records.record import Record, every_record
-from occmask.records.tar import TarReader
-from occmask.records.tar_members import _MOST_ZEROS, members
-from occmask.records.tar_writer import TarWriter
+from occmask.records.tarred.members import _MOST_ZEROS, members
+from occmask.records.tarred.reader import TarReader
+from occmask.records.tarred.writer import TarWriter
 
 NAMES = ["ann/1.jpg", "bob/1.jpg", "ann/2.jpg", "cyd/" + "long" * 40 + ".jpg", "b\u00f6rje/\u00e9.png"]
 
@@ -265,7 +266,7 @@ def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
     (tmp_path / "x.tar").write_bytes(b"no archive " * 100)
     with pytest.raises(DataError, match="damaged header at byte 0"):
         TarReader(tmp_path / "x.tar")
-    with pytest.raises(DataError, match="No such file"):
+    with pytest.raises(DataError, match="no such file"):
         TarReader(tmp_path / "y.tar")
     os.mkfifo(tmp_path / "z.tar")
     with pytest.raises(DataError, match="not a regular file"):
@@ -320,7 +321,7 @@ def test_a_picture_of_absurd_size_is_not_read(tmp_path: Path, monkeypatch: pytes
 def test_an_archive_of_nothing_but_rubbish_does_not_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(extents, "MOST_SKIPPED", 10)
+    monkeypatch.setattr(reading, "MOST_SKIPPED", 10)
     with pytest.raises(DataError, match="with 10 others before it"):
         TarReader(tar_of(tmp_path / "x.tar", {f"{number}.jpg": b"x" for number in range(20)}))
 
@@ -333,7 +334,7 @@ def test_an_archive_that_was_shortened_after_opening_is_an_error_of_the_record(t
     with pytest.raises(DataError, match=r"a/2\.jpg: 0 of 600 bytes left"):
         reader[1]
     os.remove(path)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"a/1\.jpg: .*no such file"):
         pickle.loads(pickle.dumps(reader))[0]
     for index in (-1, 2):
         with pytest.raises(IndexError):
@@ -358,7 +359,7 @@ def test_a_reader_works_in_another_process(method: str, tmp_path: Path) -> None:
 
 
 def test_more_shards_than_files_may_be_open_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extents, "KEPT_OPEN", 2)
+    monkeypatch.setattr(random_access, "KEPT_OPEN", 2)
     written = write(tmp_path / "s", 6, shard_records=1)
     reader = TarReader(tmp_path / "s")
     before = len(os.listdir("/proc/self/fd"))
@@ -369,7 +370,6 @@ def test_more_shards_than_files_may_be_open_are_read(tmp_path: Path, monkeypatch
 
 def test_members_are_where_python_finds_them(tmp_path: Path) -> None:
     path = tar_of(tmp_path / "x.tar", {f"a/{'n' * (number * 30)}.jpg": b"x" * (number * 700) for number in range(1, 6)})
-    with open(path, "rb") as file:
-        found = list(members(file.fileno(), path.stat().st_size))
+    found = list(members(RandomAccessFile(path)))
     with tarfile.open(path) as archive:
         assert [(m.name, m.offset, m.size) for m in found] == [(m.name, m.offset_data, m.size) for m in archive]

@@ -14,8 +14,8 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ..errors import DataError
-from .random_access import RandomAccessFile
+from ...errors import DataError
+from ..random_access import RandomAccessFile
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 MAX_PAYLOAD = 1 << 27  # bytes of one record here, well below the format's 2^29: no picture of a face is that large

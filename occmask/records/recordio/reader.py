@@ -11,14 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from ..images.reading import shown
-from ..images.skipping import Skipped
-from .extension import HEAD, extension_of
-from .random_access import RandomAccessFile
-from .rec_files import RecFiles, listed_names, read_index, read_property
-from .record import Record
-from .recordio import read_beginning, read_record, record_end
+from ...errors import DataError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..extension import HEAD, extension_of
+from ..random_access import RandomAccessFile
+from ..record import Record, check_index
+from .files import RecFiles, listed_names, read_index, read_property
+from .framing import read_beginning, read_record, record_end
 
 HEADER = struct.Struct("<IfQQ")  # how many labels follow, or 0 and the label; the label; the key; a second key
 MOST_SKIPPED = 1000
@@ -85,7 +85,7 @@ class RecReader:
         return len(self.keys)
 
     def name(self, index: int) -> str:
-        self._check(index)
+        check_index(index, len(self))
         if self._names is not None:
             return self._names[index]
         try:
@@ -105,10 +105,6 @@ class RecReader:
         if not image:
             raise DataError(f"{shown(name)}: a record without a picture")
         return Record(name, int(self.labels[index]), image)
-
-    def _check(self, index: int) -> None:
-        if not 0 <= index < len(self):
-            raise IndexError(f"record {index} of {len(self)}")
 
     def _beginning(self, offset: int) -> bytes:
         return read_beginning(self._file, offset, _BEGINNING)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 from dataclasses import dataclass
 
-from ..errors import DataError
-from .random_access import RandomAccessFile
+from ...errors import DataError
+from ..random_access import RandomAccessFile
 
 MAX_BLOB = 1 << 25  # bytes of one that is read
 
@@ -40,6 +41,25 @@ class Blob:
         if self.length > _SHORT:
             raise DataError(f"a name of {self.length} bytes at byte {self.start}")
         return self.read(file).decode("latin-1")
+
+
+# A pair of lists or tuples.  From protocol 2 on a pickle begins with its protocol's number; in 0 and 1 with the first
+# opcodes, which are letters: of the outer one, then of the pictures (a list, or a tuple with its first item).
+_BEGINNING = re.compile(
+    rb"\x80[\x02-\x05]"
+    rb"|(?:\(|\(l(?:p[0-9]+\n)?|\](?:q.)?\(?)"
+    rb"(?:\(l(?:p[0-9]+\n|[(SVc])|\](?:q.|\()|\((?:c[\w.]+\n|S['\"]))",
+    re.DOTALL,
+)
+
+
+def is_pickle(path: str | os.PathLike[str]) -> bool:
+    """Whether a file begins like a pickle of two lists or tuples, in any protocol."""
+    try:
+        with RandomAccessFile(path) as file:
+            return _BEGINNING.match(file.read(0, _SHORT)) is not None
+    except DataError:
+        return False
 
 
 _OTHER_ESCAPES = re.compile(rb"\\(?![nrt'\"]|x[0-9a-fA-F]{2})")

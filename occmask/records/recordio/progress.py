@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from array import array
 from itertools import islice
@@ -10,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataError
-from ..images.reading import shown
-from .random_access import RandomAccessFile
-from .rec_files import RecFiles, parse_line
-from .recordio import record_end
+from ...errors import DataError
+from ...images.reading import shown
+from ..random_access import RandomAccessFile
+from .files import RecFiles, parse_line
+from .framing import record_end
 
 EXACT = 1 << 24  # labels and keys are float32, which knows every integer up to here
 
@@ -90,7 +89,7 @@ def read_back(files: RecFiles, people: People) -> tuple[int, Ends]:
             line = parse_line(named)
             if line is None:
                 raise DataError(f"{shown(files.lst)}: line {key} is damaged")
-            people.add(key, int(line.label), os.fsdecode(line.person))
+            people.add(key, int(line.label), line.person)
             idx_end, lst_end = idx_end + len(indexed), lst_end + len(named)
     return len(offsets), Ends(rec_end, idx_end, lst_end)
 

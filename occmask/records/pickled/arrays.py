@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from .pickle_source import Blob
-from .random_access import RandomAccessFile
-from .restricted_pickle import StandIn
+from ...errors import DataError
+from ..random_access import RandomAccessFile
+from .restricted import StandIn
+from .source import Blob
 
 _ITEM_TYPES = ("b1", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8")
 

@@ -8,26 +8,23 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pickle
-import struct
 from collections.abc import Iterable, Sequence
-from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from ..images.reading import shown
-from ..images.skipping import Skipped
-from .extension import HEAD, extension_of
-from .joined import joined
-from .pickle_source import Blob
-from .pickled_arrays import STAND_INS, PickledArray
-from .random_access import RandomAccessFile
-from .record import Record
-from .restricted_pickle import load
+from ...errors import DataError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..extension import HEAD, extension_of
+from ..joined import joined
+from ..random_access import RandomAccessFile
+from ..record import Record, check_index
+from .arrays import STAND_INS, PickledArray
+from .restricted import load
+from .source import Blob
 
 LAYOUT = "a pickle of ([encoded pictures, two for each pair], [True or False for each pair])"
 _BATCH = 1000  # values that a reader of the pickle keeps on its stack
@@ -99,8 +96,7 @@ class BinReader:
         return len(self._blobs)
 
     def name(self, index: int) -> str:
-        if not 0 <= index < len(self):
-            raise IndexError(f"record {index} of {len(self)}")
+        check_index(index, len(self))
         return f"{self.people[self.labels[index]]}/{index:0{self._digits}d}{self._extensions[index]}"
 
     def __getitem__(self, index: int) -> Record:
@@ -144,55 +140,3 @@ def _picture(image: object) -> Blob:
     if not isinstance(image, Blob):
         raise DataError("a picture that is not its encoded bytes")
     return image
-
-
-def write_bin(path: str | os.PathLike[str], images: Iterable[bytes], same: Iterable[bool]) -> int:
-    """Write 2P encoded pictures and P truth values as InsightFace reads them; returns P.
-
-    Both are taken one after the other, `images` first, and not kept.  The file is there when it is complete; one that
-    was there is replaced.  Raises `DataError` when there are not two pictures for each pair, a picture is empty or the
-    file cannot be written.
-    """
-    where = Path(path)
-    partial = where.with_name(f".{where.name}.partial")
-    try:
-        with open(partial, "wb") as file:
-            pairs = _write(file, images, same)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, where)
-    except OSError as e:
-        raise DataError(f"{shown(where)}: cannot be written ({e.strerror})") from e
-    except DataError as e:
-        raise DataError(f"{shown(where)}: {e}") from None
-    finally:
-        partial.unlink(missing_ok=True)
-    return pairs
-
-
-def _write(file: BinaryIO, images: Iterable[bytes], same: Iterable[bool]) -> int:
-    """Protocol 3, which every Python 3 reads, without the memo, which would keep every picture twice in a reader."""
-    file.write(pickle.PROTO + b"\x03")
-    pictures = _write_list(file, (_bytes(image, number) for number, image in enumerate(images)))
-    pairs = _write_list(file, (pickle.NEWTRUE if value else pickle.NEWFALSE for value in same))
-    if pictures != 2 * pairs or not pairs:
-        raise DataError(f"{pictures} pictures for {pairs} pairs, which need {2 * pairs}")
-    file.write(pickle.TUPLE2 + pickle.STOP)
-    return pairs
-
-
-def _write_list(file: BinaryIO, values: Iterable[bytes]) -> int:
-    file.write(pickle.EMPTY_LIST)
-    remaining, count = iter(values), 0
-    while batch := list(islice(remaining, _BATCH)):
-        file.write(pickle.MARK)
-        file.writelines(batch)
-        file.write(pickle.APPENDS)
-        count += len(batch)
-    return count
-
-
-def _bytes(image: bytes, number: int) -> bytes:
-    if not image:
-        raise DataError(f"picture {number} has 0 bytes")
-    return pickle.BINBYTES + struct.pack("<I", len(image)) + image

@@ -13,9 +13,10 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from ..images.reading import shown
-from .random_access import RandomAccessFile
+from ...errors import DataError
+from ...images.reading import shown
+from ..names import decoded, why_no_name
+from ..random_access import RandomAccessFile
 
 EXPECTED = "an InsightFace folder (train.rec, train.idx), its .rec or its .idx"
 LINE = 8192  # bytes that a line of these files may have
@@ -118,22 +119,22 @@ class NamedLine(NamedTuple):
 
     key: int
     label: bytes  # the first, where there are several
-    person: bytes  # in the file system's bytes
-    picture: bytes
+    name: str  # "person/picture"
 
     @property
-    def name(self) -> str:
-        return os.fsdecode(self.person + b"/" + self.picture)
+    def person(self) -> str:
+        return self.name.partition("/")[0]
 
 
-_PART = rb"(?!\.{1,2}[/\n])([^/\x00-\x1f\x7f]+)"
-_LINE = re.compile(rb"([0-9]{1,18})\t([0-9.eE+]{1,40})\t(?:[^\t\n]*\t)*" + _PART + b"/" + _PART + b"\n")
+_LINE = re.compile(rb"([0-9]{1,18})\t([0-9.eE+]{1,40})\t(?:[^\t\n]*\t)*([^\t\n]+)\n")
 
 
 def parse_line(line: bytes) -> NamedLine | None:
     """`key TAB label ... TAB person/picture` and the end of the line; None for anything else."""
     found = _LINE.fullmatch(line)
-    return NamedLine(int(found[1]), found[2], found[3], found[4]) if found else None
+    if found is None or why_no_name(decoded(found[3])) is not None:
+        return None
+    return NamedLine(int(found[1]), found[2], decoded(found[3]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +167,7 @@ def listed_names(path: Path, keys: NDArray[np.int64], labels: NDArray[np.int64])
                 return f"line {number} of {path.name} is not 'key TAB label TAB person/picture'"
             listed.append(line.key)
             positions.append(position)
-            names.append(hash((line.person, line.picture)))
+            names.append(hash(line.name))
             people.append(hash(line.person))
     if not len(listed):
         return f"{path.name} is empty"

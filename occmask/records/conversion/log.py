@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
-from ..errors import DataError
-from ..images.reading import shown
-from ..images.skipping import Skipped
+from ...errors import DataError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..writing import replacing
 
 _DECIDES = ("writer", "records", "names")  # what makes it another conversion; the source may have moved
 
@@ -55,10 +56,8 @@ class ConversionLog:
         """Start the file, with those refusals of an earlier attempt that are still true."""
         self.refused = list(refused)
         self.close()
-        unfinished = self.path.with_name(self.path.name + ".unfinished")
-        with open(unfinished, "wb") as file:
+        with replacing(self.path) as file:
             file.writelines([_line(self.conversion), *(_line(refusal._asdict()) for refusal in self.refused)])
-        os.replace(unfinished, self.path)
         self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115  (closed by close)
 
     def read(self) -> bool:

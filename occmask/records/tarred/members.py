@@ -6,11 +6,11 @@ that are around (CVE-2025-8194), and it keeps an object for each of a million me
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .names import decoded
+from ..names import decoded
+from ..random_access import RandomAccessFile
 
 BLOCK = 512
 END = bytes(BLOCK)
@@ -49,21 +49,21 @@ class Member(NamedTuple):
         return self.offset + -(-self.size // BLOCK) * BLOCK
 
 
-def members(descriptor: int, size: int) -> Iterator[Member]:
-    """The members of a file of `size` bytes, in order; folders are left out.
+def members(file: RandomAccessFile) -> Iterator[Member]:
+    """The members of an archive, in order; folders are left out.
 
     Where a header is damaged nothing tells where the next begins: the last member then says so.  An archive without
     an end mark is told likewise, for it may have lost any number of members.
     """
-    position, ended = 0, False
+    position, ended, size = 0, False, file.size
     name: str | None = None
     data_size: int | None = None
     trouble: str | None = None
     while position + BLOCK <= size:
-        header = os.pread(descriptor, BLOCK, position)
+        header = file.read(position, BLOCK)
         if header == END:
             ended = True
-            after = _after_zeros(descriptor, position, size)
+            after = _after_zeros(file, position)
             if after is None:
                 yield Member("", position, 0, f"{_MOST_ZEROS} zeros from byte {position} on; the rest is not read")
                 return
@@ -80,9 +80,9 @@ def members(descriptor: int, size: int) -> Iterator[Member]:
             if stored > _LONGEST_EXTENSION:
                 trouble = f"its extended header has {stored} bytes; {_LONGEST_EXTENSION} are read"
             elif kind == b"L":
-                name = decoded(os.pread(descriptor, stored, start).split(b"\0", 1)[0])
+                name = decoded(file.read(start, stored).split(b"\0", 1)[0])
             elif kind in b"xX":
-                found = _pax(os.pread(descriptor, stored, start))
+                found = _pax(file.read(start, stored))
                 if found is None:
                     trouble = "a damaged extended header"
                 else:
@@ -108,15 +108,15 @@ def members(descriptor: int, size: int) -> Iterator[Member]:
         yield Member("", position, 0, "no end mark: the archive may be truncated")
 
 
-def _after_zeros(descriptor: int, position: int, size: int) -> int | None:
+def _after_zeros(file: RandomAccessFile, position: int) -> int | None:
     """The block at which zeros end, or the file; None when there are too many."""
     for start in range(position, position + _MOST_ZEROS, 1 << 16):
-        piece = os.pread(descriptor, 1 << 16, start)
+        piece = file.read(start, 1 << 16)
         rest = piece.lstrip(b"\0")
         if rest:
             return start + (len(piece) - len(rest)) // BLOCK * BLOCK
-        if start + (1 << 16) >= size:
-            return size
+        if start + (1 << 16) >= file.size:
+            return file.size
     return None
 
 

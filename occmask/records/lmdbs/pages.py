@@ -11,12 +11,13 @@ anything.  Here nothing is mapped and every number is checked before it is used.
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import DataError
+from ...errors import DataError
+from ..random_access import RandomAccessFile
 
 MAGIC = struct.pack("<I", 0xBEEFC0DE)
 HEADER = 16  # bytes of a page before its nodes; the magic number follows that of page 0
@@ -46,9 +47,18 @@ class Tree(NamedTuple):
     entries: int
 
 
-def read_meta(descriptor: int, size: int) -> Tree:
+def is_lmdb(path: Path) -> bool:
+    """Whether a file begins like an LMDB data file."""
+    try:
+        with RandomAccessFile(path) as file:
+            return file.read(HEADER, len(MAGIC)) == MAGIC
+    except DataError:
+        return False
+
+
+def read_meta(file: RandomAccessFile) -> Tree:
     """The main tree as the last transaction left it; `DataError` with the reason when the file has none."""
-    first = os.pread(descriptor, HEADER + _META.size, 0)
+    first = file.read(0, HEADER + _META.size)
     if first[HEADER : HEADER + 4] != MAGIC:
         if MAGIC in (first[12:16], first[24:28]) or first[HEADER : HEADER + 4] == MAGIC[::-1]:
             raise DataError(
@@ -61,7 +71,7 @@ def read_meta(descriptor: int, size: int) -> Tree:
     page_size = struct.unpack_from("<I", first, HEADER + 24)[0]
     if page_size < 256 or page_size > 1 << 16 or page_size & (page_size - 1):
         raise DataError(f"a damaged LMDB: its pages would have {page_size} bytes")
-    metas = [_meta(first, 0, page_size), _meta(os.pread(descriptor, HEADER + _META.size, page_size), 1, page_size)]
+    metas = [_meta(first, 0, page_size), _meta(file.read(page_size, HEADER + _META.size), 1, page_size)]
     flags, root, entries, _ = max(metas, key=lambda meta: meta[3])
     if flags & _SEVERAL_VALUES:
         raise DataError("an LMDB with several values for a key; one picture for a name is expected")
@@ -81,7 +91,7 @@ def _meta(data: bytes, number: int, page_size: int) -> tuple[int, int, int, int]
     return flags, root, entries, transaction
 
 
-def values(descriptor: int, size: int, tree: Tree, damaged: Callable[[int, str], None]) -> Iterator[Value]:
+def values(file: RandomAccessFile, tree: Tree, damaged: Callable[[int, str], None]) -> Iterator[Value]:
     """Every key of the tree, in order of the keys; pages that cannot be read are told to `damaged` and left out.
 
     No page is visited twice, and the values together are no larger than the file: damage and malice take no more time
@@ -89,14 +99,14 @@ def values(descriptor: int, size: int, tree: Tree, damaged: Callable[[int, str],
     """
     seen = {0, 1}
     stack = [] if tree.root == _NO_PAGE else [(tree.root, 1)]
-    left = size
+    left = file.size
     while stack:
         number, depth = stack.pop()
         if number in seen or depth > _DEEPEST:
             damaged(number, "the tree comes to it a second time" if number in seen else "the tree is too deep")
             continue
         seen.add(number)
-        page = os.pread(descriptor, tree.page_size, number * tree.page_size) if _inside(number, size, tree) else b""
+        page = file.read(number * tree.page_size, tree.page_size)
         if len(page) < tree.page_size:
             damaged(number, "beyond the end of the file, which may be truncated")
             continue
@@ -113,7 +123,7 @@ def values(descriptor: int, size: int, tree: Tree, damaged: Callable[[int, str],
             stack += [(child, depth + 1) for child in reversed(children) if child is not None]
             continue
         for place in places:
-            value = _value(descriptor, size, tree, page, number, place)
+            value = _value(file, tree, page, number, place)
             if value is None:
                 damaged(number, "damaged")
                 continue
@@ -124,10 +134,6 @@ def values(descriptor: int, size: int, tree: Tree, damaged: Callable[[int, str],
             yield value
 
 
-def _inside(number: int, size: int, tree: Tree) -> bool:
-    return number < -(-size // tree.page_size)
-
-
 def _child(page: bytes, place: int) -> int | None:
     if place < HEADER or place + _NODE.size > len(page):
         return None
@@ -135,7 +141,7 @@ def _child(page: bytes, place: int) -> int | None:
     return int(low | high << 16 | flags << 32)
 
 
-def _value(descriptor: int, size: int, tree: Tree, page: bytes, number: int, place: int) -> Value | None:
+def _value(file: RandomAccessFile, tree: Tree, page: bytes, number: int, place: int) -> Value | None:
     """The value of a leaf's node; None when the node is not inside its page."""
     if place < HEADER or place + _NODE.size > len(page):
         return None
@@ -150,9 +156,9 @@ def _value(descriptor: int, size: int, tree: Tree, page: bytes, number: int, pla
         return Value(key, number * tree.page_size + start, length)
     first = int.from_bytes(page[start : start + 8], "little")
     offset = first * tree.page_size
-    if not _inside(first, size, tree) or offset + HEADER + length > size:
+    if offset + HEADER + length > file.size:
         return Value(key, 0, 0, "beyond the end of the file, which may be truncated")
-    stored, _, kind, low, high = _PAGE.unpack(os.pread(descriptor, HEADER, offset))
+    stored, _, kind, low, high = _PAGE.unpack(file.read(offset, HEADER))
     if stored != first or kind & ~_DIRTY != _OVERFLOW or (low | high << 16) * tree.page_size < HEADER + length:
         return Value(key, 0, 0, "damaged")
     return Value(key, offset + HEADER, length)

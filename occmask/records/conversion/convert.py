@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import DataError, OptionError
-from ..images.reading import shown
-from ..images.skipping import Skipped
-from .conversion_log import ConversionLog, ConvertReport, Refusal, log_of
-from .convert_pairs import convert_into_pairs, keep_pairs, pairs_of
-from .formats import open_records, pairs_writer_for, target_format, writer_for
-from .record import RecordReader, RecordWriter
-from .writing import check_free, is_taken
+from ...errors import DataError, OptionError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..formats import open_records, pairs_writer_for, target_format, writer_for
+from ..record import RecordReader, RecordWriter
+from ..writing import check_free, is_taken
+from .log import ConversionLog, ConvertReport, Refusal, log_of
+from .pairs import convert_into_pairs, keep_pairs, pairs_of
 
 CHECKPOINT = 2000  # records
 
@@ -38,8 +38,9 @@ def convert(
     `resume` continues, with the same result.  Pairs of the source, from a `.bin`, from the table
     `source.pairs.csv` or from `pairs` (columns left, right, same: names of records), are written beside the target as
     `target.pairs.csv`, or make the `.bin` when the target is one.  Raises `DataError` when the source cannot be read,
-    or the target exists or cannot be written.
+    the target exists or cannot be written, or is the source or inside it.
     """
+    _check_apart(source, target)
     reader = open_records(source)
     named = pairs_of(reader, source, pairs)
     write_in_pairs = pairs_writer_for(target_format(target, format))
@@ -50,6 +51,17 @@ def convert(
     writer = writer_for(target, format)
     report = copy_records(reader, target, writer, source=str(source), resume=resume, progress=progress)
     return keep_pairs(reader, named, target, report)
+
+
+def _check_apart(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """`DataError` when the target is the source, by whatever name, or would become a part of it."""
+    if not os.path.exists(source):
+        return  # which is said by whoever opens it
+    where = Path(os.path.realpath(target))
+    for place in (where, *where.parents):
+        if os.path.exists(place) and os.path.samefile(place, source):
+            what = "the source itself" if place == where else f"inside the source, {shown(source)}"
+            raise DataError(f"{shown(target)}: {what}; choose a target outside it, where nothing is yet")
 
 
 def copy_records(

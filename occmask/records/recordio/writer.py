@@ -8,24 +8,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import DataError
-from ..images.reading import decode_picture, shown
-from .random_access import RandomAccessFile
-from .rec import HEADER
-from .rec_files import LINE, RecFiles, parse_line
-from .rec_progress import EXACT, Ends, People, read_back
-from .record import Record
-from .recordio import frame, read_record
+from ...errors import DataError
+from ...images.reading import decode_picture, shown
+from ..names import encoded
+from ..random_access import RandomAccessFile
+from ..record import Record
+from ..writing import Writing, check_record, replacing
+from .files import RecFiles
+from .framing import frame, read_record
+from .progress import EXACT, Ends, People, read_back
+from .reader import HEADER
 
 _PIECE = 1 << 22  # bytes of pictures that a killed process may lose when nobody asked for a checkpoint
 
 
-class RecWriter:
+class RecWriter(Writing):
     """Writes records to `path`, a folder (then `train.rec` in it) or a `.rec`, in InsightFace's layout.
 
     Pictures have the keys 1, 2, ... in the order of writing.  `close` adds record 0 and one record for each person with
@@ -64,31 +65,26 @@ class RecWriter:
     def write(self, record: Record, person: str) -> None:
         """Append a record; its label is stored as it is.
 
-        Raises `DataError`, and leaves the files as they were, when the name is not `person/picture` or would break a
-        line, the label is another person's or not in 0 .. 2^24 - 1, there is no picture or one of more than 128 MiB,
-        or the layout is full: its float32 counts pictures and people up to 2^24.  Raises `OSError` when the disk does
-        not take it; the writer is of no use then, and the files are to be resumed.
+        Raises `DataError`, and leaves the files as they were, when `check_record` refuses it, the label is another
+        person's or not in 0 .. 2^24 - 1, the picture has more than 128 MiB, or the layout is full: its float32 counts
+        pictures and people up to 2^24.  Raises `OSError` when the disk does not take it; the writer is of no use then,
+        and the files are to be resumed.
         """
         name, label, image = record
         key = self.written + 1
+        check_record(record, person)
         try:
             if not 0 <= label < EXACT:
                 raise DataError(f"label {label} is not in 0..{EXACT - 1}, the integers that float32 knows")
-            line = b"%d\t%d\t%s\n" % (key, label, os.fsencode(name))
-            named = parse_line(line) if len(line) < LINE else None
-            if named is None or named.person != os.fsencode(person):
-                raise DataError(f"a .lst has no room for this name; it has for 'person/picture' of person {person!r}")
             if key + self._people.count + 2 > EXACT:
                 raise DataError(f"InsightFace's layout holds {EXACT} pictures and people; write several, or a tar")
-            if not image:
-                raise DataError("no picture, but 0 bytes")
             self._people.check(label, person)
             framed = frame(HEADER.pack(0, label, key, 0) + image)
-        except (DataError, UnicodeEncodeError) as e:
+        except DataError as e:
             raise DataError(f"{shown(name)}: {e}") from None
         with self._writing():
             self._append(framed, key)
-            self._lst.write(line)
+            self._lst.write(b"%d\t%d\t%s\n" % (key, label, encoded(name)))
             self._people.add(key, label, person)
             self.written = key
             if self._offset - self._flushed >= _PIECE:
@@ -116,7 +112,7 @@ class RecWriter:
             self.checkpoint()
             self._write_property()
         finally:
-            self._leave()
+            self.leave()
 
     def _append(self, framed: bytes, key: int) -> None:
         self._rec.write(framed)
@@ -157,26 +153,13 @@ class RecWriter:
             picture = decode_picture(first, "the first record")
         except DataError:  # nothing is known about the size, and nothing is invented
             return
-        partial = self.files.property.with_name(".property.partial")
-        with self._writing():
-            partial.write_text(f"{self._people.num_classes},{picture.height},{picture.width}\n")
-            os.replace(partial, self.files.property)
+        with self._writing(), replacing(self.files.property) as file:
+            file.write(b"%d,%d,%d\n" % (self._people.num_classes, picture.height, picture.width))
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
         for file in (self._rec, self._idx, self._lst):
             with suppress(OSError):  # told before, or found by whoever resumes
                 file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self._leave()
 
 
 def _opened(path: Path, size: int) -> BinaryIO:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from ..errors import DataError
-from .pickle_source import Blob, Source
-from .random_access import RandomAccessFile
+from ...errors import DataError
+from ..random_access import RandomAccessFile
+from .source import Blob, Source
 
 MAX_OPCODES = 2_000_000  # a set of 12,000 pictures has about 40,000, or 300,000 when they are NumPy arrays
 

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..errors import DataError
-from ..images.reading import shown
-from ..images.skipping import Skipped
-from .conversion_log import ConvertReport
-from .names import short
-from .pair_lists import ListedPair, beside, read_pair_list, write_pair_list
-from .record import RecordReader
-from .writing import check_free
+from ...errors import DataError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..names import short
+from ..pair_lists import ListedPair, beside, read_pair_list, write_pair_list
+from ..record import RecordReader
+from ..writing import check_free
+from .log import ConvertReport
 
 
 @runtime_checkable

@@ -7,11 +7,12 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import OptionError
-from .record import Record
-from .tar import UNFINISHED, members_of
-from .tar_members import BLOCK, END
-from .writing import Writing, check_free, check_record
+from ...errors import OptionError
+from ..random_access import RandomAccessFile
+from ..record import Record
+from ..writing import Writing, check_free, check_record
+from .members import BLOCK, END
+from .reader import UNFINISHED, members_of
 
 SHARD_BYTES = 1 << 30
 
@@ -115,8 +116,8 @@ class TarWriter(Writing):
 def _count_whole(path: Path) -> tuple[int, int]:
     """How many members of our own archive are whole, and where the last of them ends."""
     count, end = 0, 0
-    size = path.stat().st_size
-    for member in members_of(path):
-        if member.reason is None and member.end <= size:
-            count, end = count + 1, member.end
+    with RandomAccessFile(path) as file:
+        for member in members_of(file):
+            if member.reason is None and member.end <= file.size:
+                count, end = count + 1, member.end
     return count, end

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-from ..errors import DataError
-from ..images.reading import shown
-from ..images.skipping import Skipped
-from .extents import ExtentIndex, ExtentReader, open_file, skip
-from .names import short, split_name
-from .tar_members import COMPRESSED, Member, members
+from ...errors import DataError
+from ...images.reading import shown
+from ...images.skipping import Skipped
+from ..extension import EXTENSIONS
+from ..extents import ExtentIndex, ExtentReader
+from ..names import short
+from ..random_access import RandomAccessFile
+from ..reading import skip
+from .members import COMPRESSED, Member, members
 
 LAYOUT = "a .tar, or a folder of .tar files, with members person/picture.jpg, or key.jpg and key.cls"
 UNFINISHED = ".unfinished"
-_PICTURES = frozenset(["bmp", "gif", "jp2", "jpeg", "jpg", "pgm", "png", "ppm", "tif", "tiff", "webp"])
 _LONGEST_LABEL = 256  # bytes of a .cls
 _LOOKED_AT = 100  # members by which the layout is known
 
@@ -36,15 +39,13 @@ class TarReader(ExtentReader):
             skip(skipped, name, "a shard that is not finished; continue writing it with resume")
         webdataset = _is_webdataset(shards[0])
         add = _Samples if webdataset else _Pictures
-        for file, shard in enumerate(shards):
-            into = add(index, file, shard, skipped)
-            for member in members_of(shard):
-                into.add(member)
-            into.end()
-        super().__init__(shards, index, skipped, by_number=webdataset)
-        if not len(self):
-            why = f"; {short(skipped[0].source)}: {skipped[0].reason}" if skipped else ""
-            raise DataError(f"{shown(path)}: no pictures{why}; expected {LAYOUT}")
+        for number, shard in enumerate(shards):
+            with RandomAccessFile(shard) as file:
+                into = add(index, number, file, skipped)
+                for member in members_of(file):
+                    into.add(member)
+                into.end()
+        super().__init__(path, files=shards, index=index, skipped=skipped, expected=LAYOUT, by_number=webdataset)
 
 
 def tar_files(path: Path) -> list[Path]:
@@ -64,32 +65,30 @@ def unfinished_shards(path: Path) -> list[str]:
     return [str(entry) for entry in sorted(path.glob("*.tar" + UNFINISHED))] if path.is_dir() else []
 
 
-def members_of(path: Path) -> Iterator[Member]:
-    descriptor = open_file(path)
+def members_of(file: RandomAccessFile) -> Iterator[Member]:
+    """The members of an archive; `DataError` when it is compressed."""
+    beginning = file.read(0, 6)
+    for magic, program in COMPRESSED.items():
+        if beginning.startswith(magic):
+            raise DataError(
+                f"{shown(file.path)}: compressed, so that pictures cannot be read one by one; decompress it ({program})"
+            )
     try:
-        beginning = os.pread(descriptor, 6, 0)
-        for magic, program in COMPRESSED.items():
-            if beginning.startswith(magic):
-                raise DataError(
-                    f"{shown(path)}: compressed, so that pictures cannot be read one by one; decompress it ({program})"
-                )
-        yield from members(descriptor, os.fstat(descriptor).st_size)
-    except OSError as e:
-        raise DataError(f"{shown(path)}: cannot be read ({e.strerror})") from e
-    finally:
-        os.close(descriptor)
+        yield from members(file)
+    except DataError as e:
+        raise DataError(f"{shown(file.path)}: {e}") from None
 
 
 def _is_webdataset(shard: Path) -> bool:
-    first = (member for _, member in zip(range(_LOOKED_AT), members_of(shard), strict=False))
-    return any(member.name.endswith(".cls") for member in first)
+    with RandomAccessFile(shard) as file:
+        return any(member.name.endswith(".cls") for member in islice(members_of(file), _LOOKED_AT))
 
 
 class _Pictures:
     """Members named `person/picture`."""
 
-    def __init__(self, index: ExtentIndex, file: int, shard: Path, skipped: list[Skipped]):
-        self.index, self.file, self.shard, self.skipped = index, file, shard, skipped
+    def __init__(self, index: ExtentIndex, number: int, shard: RandomAccessFile, skipped: list[Skipped]):
+        self.index, self.number, self.shard, self.skipped = index, number, shard, skipped
 
     def add(self, member: Member) -> None:
         name = _plain(member.name)
@@ -100,14 +99,10 @@ class _Pictures:
             self.skip(member.name, reason)
 
     def _put(self, name: str, member: Member) -> str | None:
-        try:
-            person, picture = split_name(name)
-        except DataError as e:
-            return str(e).removeprefix(f"{short(name)}: ")
-        return self.index.put(person, picture, file=self.file, offset=member.offset, size=member.size)
+        return self.index.put(name, file=self.number, offset=member.offset, size=member.size)
 
     def skip(self, name: str, reason: str) -> None:
-        skip(self.skipped, f"{self.shard}: {short(name)}" if name else str(self.shard), reason)
+        skip(self.skipped, f"{self.shard.path}: {short(name)}" if name else str(self.shard.path), reason)
 
     def end(self) -> None:
         """The shard has no more members."""
@@ -116,8 +111,8 @@ class _Pictures:
 class _Samples(_Pictures):
     """Members that follow each other with one key: a picture, the number or name of a person, anything else."""
 
-    def __init__(self, index: ExtentIndex, file: int, shard: Path, skipped: list[Skipped]):
-        super().__init__(index, file, shard, skipped)
+    def __init__(self, index: ExtentIndex, number: int, shard: RandomAccessFile, skipped: list[Skipped]):
+        super().__init__(index, number, shard, skipped)
         self._key: str | None = None
         self._person: str | None = None
         self._picture: tuple[str, Member] | None = None
@@ -137,18 +132,14 @@ class _Samples(_Pictures):
             self._key = key
         if extension.lower() == "cls":
             self._person = self._label(member)
-        elif extension.lower().rpartition(".")[2] in _PICTURES:
+        elif f".{extension.lower()}".endswith(EXTENSIONS):
             if self._picture is not None:
                 self.skip(member.name, "a second picture of one sample")
             else:
                 self._picture = extension, member
 
     def _label(self, member: Member) -> str:
-        descriptor = open_file(self.shard)
-        try:
-            text = os.pread(descriptor, min(member.size, _LONGEST_LABEL), member.offset)
-        finally:
-            os.close(descriptor)
+        text = self.shard.read(member.offset, min(member.size, _LONGEST_LABEL))
         return text.decode("utf-8", "replace").strip()
 
     def end(self) -> None:

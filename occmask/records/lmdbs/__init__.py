@@ -1,0 +1,1 @@
+"""LMDBs of encoded pictures, read without liblmdb."""

@@ -1,0 +1,1 @@
+"""Tar archives and shards of them, `person/picture` or WebDataset's samples."""
