@@ -18,7 +18,7 @@ from ..evaluation.pair_figures import ScoredPairs, pair_figures, worst_pairs
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, PartialAndWhole
-from .people import joint_labels, some_names
+from .people import about_same_photographs, joint_labels, same_photographs, some_names
 from .result import Result
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
@@ -73,6 +73,7 @@ class PartialFaces:
                 f"the gallery has no picture of {some_names(people[one] for one in unknown)}, who appear among the "
                 "probes; every probe's person must be in the gallery"
             )
+        same = same_photographs(data.probes, probe_person, data.gallery, gallery_person)
         groups = self._groups(visible)
         notes = []
         for group, chosen in list(groups.items()):
@@ -139,7 +140,7 @@ class PartialFaces:
             draws=draws,
             curves=curves,
             worst=worst,
-            notes=(*notes, *_about_names(data)),
+            notes=(*notes, *about_same_photographs(same, len(data.probes))),
         )
 
     def _groups(self, visible: FloatArray) -> dict[str, IntArray]:
@@ -168,15 +169,3 @@ def check_visible(visible: ArrayLike, num_probes: int) -> FloatArray:
 def _num_impostor(probe_person: IntArray, gallery_person: IntArray) -> int:
     own = np.bincount(gallery_person, minlength=int(probe_person.max(initial=0)) + 1)
     return len(probe_person) * len(gallery_person) - int(own[probe_person].sum())
-
-
-def _about_names(data: PartialAndWhole) -> list[str]:
-    """Whether probes may be cut from the very pictures of the gallery."""
-    known = {data.gallery.name(index) for index in range(len(data.gallery))}
-    shared = sum(data.probes.name(index) in known for index in range(len(data.probes)))
-    if not shared:
-        return []
-    return [
-        f"{shared} probes are called like a picture of the gallery; if they are parts of those very pictures, the "
-        "figures say little about faces photographed twice"
-    ]

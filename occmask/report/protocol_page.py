@@ -15,6 +15,7 @@ from .listings import text
 from .protocol_style import PROTOCOL_STYLE
 from .protocol_words import (
     confidence_text,
+    credits_of,
     group_name,
     held_out_of,
     is_percent,
@@ -30,10 +31,9 @@ from .worst_pairs import PairPictures, Pictures, worst_pairs
 
 _SCORES = (roc_chart, score_charts, cmc_chart, open_set_chart)
 _CARE = (
-    "Faces are people's data: know the law that protects them where you are, and share a page with pictures as you "
-    "would share the photographs. Error rates differ between groups of people, and a small data set cannot show by "
-    "how much. An interval says how far a figure would move if other people of the same kind were tested; it does not "
-    "cover another training run, another camera or another data set."
+    "Error rates differ between groups of people, and a small data set cannot show by how much. An interval says how "
+    "far a figure would move if other people of the same kind were tested; it does not cover another training run, "
+    "another camera or another data set."
 )
 
 
@@ -80,7 +80,7 @@ def write_protocol_page(
 {"".join(sections)}</main>
 <footer>
 <p class="note">{text(_CARE)}</p>
-</footer>
+{_about_pictures(result) if found and result.worst else ""}</footer>
 </body>
 </html>
 """
@@ -88,6 +88,10 @@ def write_protocol_page(
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")
     return target
+
+
+def _about_pictures(result: Result) -> str:
+    return "".join(f'<p class="note">{text(said)}</p>\n' for said in credits_of(result))
 
 
 def _section(heading: str, inside: str, *, plots: bool = False, note: str = "") -> str:

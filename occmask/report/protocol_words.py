@@ -39,6 +39,15 @@ _MEANING = {
 }
 
 
+_SOURCES = {  # by the template, which copies of the pictures keep
+    "orl": "Faces: The Database of Faces (ORL), AT&T Laboratories Cambridge, taken between 1992 and 1994."
+}
+_PERSONAL = (
+    "Faces are personal data: this page shows people, so share it as you would share their photographs, and know the "
+    "law that protects them where you are."
+)
+
+
 def title_of(result: Result) -> str:
     """A heading for the page."""
     return _TITLES.get(result.protocol, result.protocol.replace("_", " ").capitalize())
@@ -116,6 +125,12 @@ def confidence_text(result: Result) -> str:
 def held_out_of(result: Result) -> Sequence[str]:
     """The groups whose occluder no recipe of occmask trains on."""
     return tuple(result.settings.get("held_out", ()))
+
+
+def credits_of(result: Result) -> list[str]:
+    """What a page that shows pictures of the result's data owes: the source of known faces, and whose data they are."""
+    source = _SOURCES.get(str(result.data.get("template")))
+    return [*([source] if source else []), _PERSONAL]
 
 
 def _power(point: str) -> str:
