@@ -115,7 +115,9 @@ class MaskedFaceVerification:
     def _about_names(self, same: IntArray, num_probes: int) -> list[str]:
         if self.exclude_same_name:
             return [f"{same.shape[1]} pairs of one person whose pictures have one name were left out"]
-        return [f"{note}; exclude_same_name leaves them out" for note in about_same_photographs(same, num_probes)]
+        return [
+            f"{note}; exclude_same_name leaves these pairs out" for note in about_same_photographs(same, num_probes)
+        ]
 
 
 def _named(data: ProbesAndGallery, pairs: ScoredIndices, same: bool) -> list[Comparison]:

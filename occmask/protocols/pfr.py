@@ -78,7 +78,8 @@ class PartialFaces:
         notes = []
         for group, chosen in list(groups.items()):
             if len(np.unique(probe_person[chosen])) < 2:
-                notes.append(f"{group} is left out: {len(chosen)} probes of fewer than two people")
+                why = f"{len(chosen)} probes of one person" if len(chosen) else "no probes"
+                notes.append(f"{group} is left out: {why}")
                 del groups[group]
         if not groups:
             raise ProtocolError("the probes show fewer than two people; intervals over people need at least two")
@@ -88,6 +89,7 @@ class PartialFaces:
         gallery = embed_faces(embed, data.gallery, batch_size=self.batch_size, flip=self.flip)
         whole = gallery.embedding.astype(np.float64)
 
+        notes.append("probes: " + ", ".join(f"{len(chosen)} in {group}" for group, chosen in groups.items()))
         figures, draws, trials, curves, worst = {}, {}, {}, {}, tuple[Comparison, ...]()
         for group, chosen in groups.items():
             score = probes.embedding[chosen].astype(np.float64) @ whole.T
@@ -110,7 +112,7 @@ class PartialFaces:
                 "impostor": score_histogram(pairs.score[~pairs.same]),
             }
             left_out = about_unresolvable(num_impostor) if self.fars is None else None
-            notes += [f"{group}: {len(chosen)} probes", *([f"{group}: {left_out}"] if left_out else [])]
+            notes += [f"{group}: {left_out}"] if left_out else []
             if group == "all":
                 worst = worst_pairs(
                     pairs,

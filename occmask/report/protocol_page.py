@@ -17,6 +17,7 @@ from .protocol_words import (
     confidence_text,
     credits_of,
     group_name,
+    headline_of,
     held_out_of,
     is_percent,
     meaning_of,
@@ -103,12 +104,13 @@ def _section(heading: str, inside: str, *, plots: bool = False, note: str = "") 
 
 
 def _tiles(result: Result) -> str:
-    """The figures a reader should leave with: the first group's, and the first metric where it is hardest."""
+    """The figures a reader should leave with: the first group's, and the first of them where it is hardest."""
     if not result.figures:
         return ""
     first = next(iter(result.figures))
-    metric = next(iter(result.figures[first]), None)
-    chosen = [(first, m) for m in list(result.figures[first])[:2]]
+    leading = headline_of(list(result.figures[first]))
+    metric = next(iter(leading), None)
+    chosen = [(first, m) for m in leading]
     others = [g for g in result.figures if g != first and metric in result.figures[g]]
     if metric is not None and others:
         middle = "area_40" if "area_40" in others else None
@@ -201,6 +203,8 @@ def _made_with(result: Result) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_plain(entry) for entry in value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
 
 

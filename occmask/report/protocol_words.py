@@ -29,6 +29,8 @@ _PERCENT = re.compile(
 )
 _MEANING = {
     "rank": "share of probes whose own person is found among that many first",
+    "published_tar": "genuine pairs accepted by FROM's rule, which may rest on a single impostor score; for comparison "
+    "with printed figures only",
     "tar": "genuine pairs accepted at a threshold that so many impostor pairs pass",
     "dir": "probes found first and accepted, at a threshold that so many strangers pass",
     "auc": "chance that a genuine pair scores above an impostor pair",
@@ -77,7 +79,9 @@ def counts_of(result: Result) -> str:
 
 
 def group_name(group: str) -> str:
-    """`"area_40"` -> `"40 % area"`, `"mouth_mask"` -> `"mouth mask"`."""
+    """`"area_40"` -> `"40 % area"`, `"visible_25_50"` -> `"25 to 50 % visible"`, `"mouth_mask"` -> `"mouth mask"`."""
+    if shares := re.fullmatch(r"visible_([\d.]+)_([\d.]+)", group):
+        return f"{shares[1]} to {shares[2]} % visible"
     return condition_name(group)
 
 
@@ -115,6 +119,14 @@ def figure_text(figure: Estimate, metric: str) -> str:
 def metrics_of(result: Result) -> list[str]:
     """Every metric, in the order in which groups first mention them."""
     return list(dict.fromkeys(metric for group in result.figures.values() for metric in group))
+
+
+def headline_of(metrics: Sequence[str]) -> list[str]:
+    """The two metrics to lead with: what the protocol is about, and a rate at the strictest point that was measured."""
+    rates = [m for m in metrics if m.startswith(("tar@", "dir@"))]
+    others = [m for m in metrics if m not in ("auc", "eer") and "@" not in m]
+    trusted = [m for m in metrics if not m.startswith("published_")]
+    return list(dict.fromkeys([*others[:1], *rates[-1:], *others, *trusted, *metrics]))[:2]
 
 
 def confidence_text(result: Result) -> str:
