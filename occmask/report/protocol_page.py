@@ -34,7 +34,8 @@ _SCORES = (roc_chart, score_charts, cmc_chart, open_set_chart)
 _CARE = (
     "Error rates differ between groups of people, and a small data set cannot show by how much. An interval says how "
     "far a figure would move if other people of the same kind were tested; it does not cover another training run, "
-    "another camera or another data set."
+    "another camera or another data set. One without width says that everybody tested came out the same, and is no "
+    "promise."
 )
 
 

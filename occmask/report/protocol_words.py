@@ -15,6 +15,7 @@ _TITLES = {
     "identification": "Who is it?",
     "mfr": "Masked against unmasked",
     "pfr": "Part of a face against the whole",
+    "megaface": "One face among many others",
 }
 _QUESTIONS = {
     "stress": "Covered pictures are recognised against a clean gallery: by how much is covered, by where, and by what",
@@ -22,6 +23,7 @@ _QUESTIONS = {
     "identification": "Each probe is searched for among the people of a gallery",
     "mfr": "Pictures with a face mask are compared with pictures without one, all with all",
     "pfr": "Parts of faces are compared with whole ones",
+    "megaface": "Another picture of each probe's person is looked for among pictures of people who are none of them",
 }
 _METRICS = {"auc": "AUC", "eer": "EER", "iou": "box IoU", "cosine": "cosine", "accuracy": "accuracy"}
 _PERCENT = re.compile(
