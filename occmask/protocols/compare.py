@@ -14,8 +14,10 @@ from ..evaluation.metrics import Estimate
 from .result import Result
 
 BETTER, WORSE, UNDECIDED, UNPAIRED = "A is better", "A is worse", "no difference shown", "no paired interval"
+HIGHER, LOWER = "A is higher", "A is lower"  # of a figure that makes no model better or worse
 
 _WITHOUT_EFFECT = ("batch_size",)
+_NEITHER_IS_BETTER = ("cosine",)  # each model spreads its scores over a range of its own
 _LOWER_IS_BETTER = ("eer", "far", "frr", "fmr", "fnmr", "fpir", "fnir")
 _SAMPLING = {"confidence": 0.95, "resamples": 200, "seed": 0}
 
@@ -28,7 +30,7 @@ class FigureDifference(NamedTuple):
     a: Estimate
     b: Estimate
     difference: Estimate | None  # A - B over the same people; None when the results do not hold what it takes
-    verdict: str  # BETTER, WORSE, UNDECIDED or UNPAIRED
+    verdict: str  # BETTER, WORSE, HIGHER, LOWER, UNDECIDED or UNPAIRED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,8 @@ def compare(a: Result, b: Result) -> ResultComparison:
 
     Where both results kept the draws of a figure, the interval is that of the draws' differences: the same settings on
     the same data drew the same people.  Where both kept its trials, they are drawn anew, once for both.  Other figures
-    are only put side by side.  A is called better or worse when the interval does not hold 0.
+    are only put side by side.  A is called better or worse when the interval does not hold 0,
+    and higher or lower where neither is better.
 
     Raises `ProtocolError` when the protocols, their settings or the data are not the same, saying what differs.
     """
@@ -135,6 +138,8 @@ def _verdict(metric: str, difference: Estimate | None) -> str:
         return UNPAIRED
     if difference.low <= 0 <= difference.high:
         return UNDECIDED
+    if metric in _NEITHER_IS_BETTER:
+        return HIGHER if difference.low > 0 else LOWER
     return BETTER if (difference.low > 0) != (metric.split("@")[0] in _LOWER_IS_BETTER) else WORSE
 
 
@@ -152,6 +157,11 @@ def _notes(a: Result, b: Result, figures: list[FigureDifference], confidence: fl
         )
     if paired:
         notes.append("an interval says what other people of the same kind would give, not another training run")
+    if any(figure.verdict in (HIGHER, LOWER) for figure in figures):
+        notes.append(
+            "a higher cosine is no merit: each model spreads its scores over a range of its own, and what counts is "
+            "whether they tell people apart"
+        )
     if len(paired) < len(figures):
         notes.append(
             "figures without a paired interval are shown with their own; two overlapping intervals do not show that "
@@ -160,9 +170,14 @@ def _notes(a: Result, b: Result, figures: list[FigureDifference], confidence: fl
     if not same_draws:
         notes.append("A and B were made with different versions of NumPy, so their draws of people were not paired")
     for name, own, other in (("A", a, b), ("B", b, a)):
-        alone = [f"{group} {metric}" for group, metric in _names(own) if metric not in other.figures.get(group, {})]
+        known = {metric for _, metric in _names(other)}
+        alone = [
+            f"{group} {metric}" if metric in known or group not in other.figures else metric
+            for group, metric in _names(own)
+            if metric not in other.figures.get(group, {})
+        ]
         if alone:
-            notes.append(f"only {name} has {', '.join(alone)}")
+            notes.append(f"only {name} has {', '.join(dict.fromkeys(alone))}")
     model = a.model.get("fingerprint")
     if model is not None and model == b.model.get("fingerprint"):
         notes.append("A and B are results of one model")

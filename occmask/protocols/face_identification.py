@@ -18,7 +18,7 @@ from ..evaluation.tiles import BLOCK, check_block
 from .embedding import EmbeddedFaces, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
-from .people import joint_labels, some_names
+from .people import about_same_photographs, joint_labels, same_photographs, some_names
 from .result import Result
 from .versions import computed_with
 
@@ -104,6 +104,8 @@ class FaceIdentification:
                     f"{name}: {int((~known).sum())} of {len(known)} probes show people whom the gallery does not have; "
                     "rank-k rates and CMC are of the others"
                 ]
+            same = same_photographs(group.probes, probe_label, group.gallery, gallery_label)
+            notes += [f"{name}: {note}" for note in about_same_photographs(same, len(group.probes))]
             worst += _worst(ranks, probe, gallery, probe_label, gallery_label, group)
         return Result(
             protocol="identification",

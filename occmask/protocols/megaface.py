@@ -18,7 +18,7 @@ from ..evaluation.tiles import BLOCK, check_block, full_precision, highest_score
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, Faces
-from .people import joint_labels, some_names
+from .people import about_same_photographs, joint_labels, same_photographs, some_names
 from .result import Result
 from .versions import computed_with
 
@@ -90,6 +90,7 @@ class MegaFaceIdentification:
         person = probe_label[pairs.left]
         hits = {f"rank{k}": (rank <= k).astype(np.float64) for k in self.ranks}
         reached = np.arange(1, most + 1)
+        same = same_photographs(data.probes, probe_label, data.gallery, gallery_label)
         return Result(
             protocol="megaface",
             settings={
@@ -119,7 +120,11 @@ class MegaFaceIdentification:
                 embedded[id(data.probes)].embedding,
                 embedded[id(data.distractors)].embedding,
             ),
-            notes=("probes and gallery are one set; no picture was compared with itself",) if one_set else (),
+            notes=(
+                ("probes and gallery are one set; no picture was compared with itself",)
+                if one_set
+                else tuple(about_same_photographs(same, len(probe_label)))
+            ),
             versions=computed_with(),
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 
 from ..evaluation.bootstrap import Bootstrap
@@ -22,7 +21,7 @@ from ..evaluation.tiles import BLOCK, check_block
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
-from .people import joint_labels
+from .people import about_same_photographs, joint_labels, same_photographs
 from .result import Result
 from .versions import computed_with
 
@@ -34,9 +33,9 @@ class MaskedFaceVerification:
 
     The mask track of the ICCV 2021 masked face recognition challenge, InsightFace track: FAR 1e-4, no flip.  Scores
     stream, so its 97 million impostor pairs need no more memory than the embeddings and a few tiles.  `fars`: where
-    the TAR is measured, each exactly.  `exclude_same_name` leaves out pairs of one person whose pictures have one name:
-    a drawn mask and the photograph it was drawn on.  Intervals resample people.  `max_tail`: impostor pairs that may be
-    held (`stream_verification`).
+    the TAR is measured, each exactly.  `exclude_same_name` leaves out pairs of one person whose pictures have one name
+    (`same_photographs`): a drawn mask and the photograph it was drawn on.  Intervals resample people.  `max_tail`:
+    impostor pairs that may be held (`stream_verification`).
     """
 
     def __init__(
@@ -67,7 +66,8 @@ class MaskedFaceVerification:
         fewer than 10 impostors would pass.
         """
         names, (probe_label, gallery_label) = joint_labels(data.probes, data.gallery)
-        excluded = _same_name(data, probe_label, gallery_label) if self.exclude_same_name else None
+        same = same_photographs(data.probes, probe_label, data.gallery, gallery_label)
+        excluded = same if self.exclude_same_name else None
         check_resolvable_pairs(PairSpace(probe_label, gallery_label, excluded), self.fars)
         masked = embed_faces(embed, data.probes, batch_size=self.batch_size, flip=self.flip)
         plain = embed_faces(embed, data.gallery, batch_size=self.batch_size, flip=self.flip)
@@ -108,20 +108,16 @@ class MaskedFaceVerification:
                 _GROUP: {"roc": found.roc, "genuine": found.genuine_histogram, "impostor": found.impostor_histogram}
             },
             worst=(*_named(data, found.lowest_genuine, True), *_named(data, found.highest_impostor, False)),
-            notes=tuple(_notes(found, excluded)),
+            notes=(*_notes(found), *self._about_names(same, len(data.probes))),
             versions=computed_with(),
         )
 
-
-def _same_name(data: ProbesAndGallery, probe_label: IntArray, gallery_label: IntArray) -> IntArray:
-    """(2, n): pairs of one person whose pictures have one name."""
-    place: dict[tuple[int, str], list[int]] = {}
-    for j, label in enumerate(gallery_label.tolist()):
-        place.setdefault((label, data.gallery.name(j)), []).append(j)
-    pairs = [
-        (i, j) for i, label in enumerate(probe_label.tolist()) for j in place.get((label, data.probes.name(i)), ())
-    ]
-    return np.array(pairs, np.int64).reshape(-1, 2).T
+    def _about_names(self, same: IntArray, num_probes: int) -> list[str]:
+        if self.exclude_same_name:
+            return [f"{same.shape[1]} pairs of one person whose pictures have one name were left out"]
+        return [
+            f"{note}; exclude_same_name leaves these pairs out" for note in about_same_photographs(same, num_probes)
+        ]
 
 
 def _named(data: ProbesAndGallery, pairs: ScoredIndices, same: bool) -> list[Comparison]:
@@ -131,7 +127,7 @@ def _named(data: ProbesAndGallery, pairs: ScoredIndices, same: bool) -> list[Com
     ]
 
 
-def _notes(found: StreamedVerification, excluded: IntArray | None) -> list[str]:
+def _notes(found: StreamedVerification) -> list[str]:
     notes = [*found.notes]
     notes += [
         f"the threshold of FAR {far:g} is {threshold:.6f}; scores above it are accepted"
@@ -143,6 +139,4 @@ def _notes(found: StreamedVerification, excluded: IntArray | None) -> list[str]:
             "no interval"
             for name, figure in (("AUC", found.auc_within), ("EER", found.eer_within))
         ]
-    if excluded is not None:
-        notes.append(f"{excluded.shape[1]} pairs of one person whose pictures have one name were left out")
     return notes

@@ -18,7 +18,7 @@ from ..evaluation.pair_figures import ScoredPairs, pair_figures, worst_pairs
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, PartialAndWhole
-from .people import joint_labels, some_names
+from .people import about_same_photographs, joint_labels, same_photographs, some_names
 from .result import Result
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
@@ -73,11 +73,13 @@ class PartialFaces:
                 f"the gallery has no picture of {some_names(people[one] for one in unknown)}, who appear among the "
                 "probes; every probe's person must be in the gallery"
             )
+        same = same_photographs(data.probes, probe_person, data.gallery, gallery_person)
         groups = self._groups(visible)
         notes = []
         for group, chosen in list(groups.items()):
             if len(np.unique(probe_person[chosen])) < 2:
-                notes.append(f"{group} is left out: {len(chosen)} probes of fewer than two people")
+                why = f"{len(chosen)} probes of one person" if len(chosen) else "no probes"
+                notes.append(f"{group} is left out: {why}")
                 del groups[group]
         if not groups:
             raise ProtocolError("the probes show fewer than two people; intervals over people need at least two")
@@ -87,6 +89,7 @@ class PartialFaces:
         gallery = embed_faces(embed, data.gallery, batch_size=self.batch_size, flip=self.flip)
         whole = gallery.embedding.astype(np.float64)
 
+        notes.append("probes: " + ", ".join(f"{len(chosen)} in {group}" for group, chosen in groups.items()))
         figures, draws, trials, curves, worst = {}, {}, {}, {}, tuple[Comparison, ...]()
         for group, chosen in groups.items():
             score = probes.embedding[chosen].astype(np.float64) @ whole.T
@@ -109,7 +112,7 @@ class PartialFaces:
                 "impostor": score_histogram(pairs.score[~pairs.same]),
             }
             left_out = about_unresolvable(num_impostor) if self.fars is None else None
-            notes += [f"{group}: {len(chosen)} probes", *([f"{group}: {left_out}"] if left_out else [])]
+            notes += [f"{group}: {left_out}"] if left_out else []
             if group == "all":
                 worst = worst_pairs(
                     pairs,
@@ -139,7 +142,7 @@ class PartialFaces:
             draws=draws,
             curves=curves,
             worst=worst,
-            notes=(*notes, *_about_names(data)),
+            notes=(*notes, *about_same_photographs(same, len(data.probes))),
         )
 
     def _groups(self, visible: FloatArray) -> dict[str, IntArray]:
@@ -168,15 +171,3 @@ def check_visible(visible: ArrayLike, num_probes: int) -> FloatArray:
 def _num_impostor(probe_person: IntArray, gallery_person: IntArray) -> int:
     own = np.bincount(gallery_person, minlength=int(probe_person.max(initial=0)) + 1)
     return len(probe_person) * len(gallery_person) - int(own[probe_person].sum())
-
-
-def _about_names(data: PartialAndWhole) -> list[str]:
-    """Whether probes may be cut from the very pictures of the gallery."""
-    known = {data.gallery.name(index) for index in range(len(data.gallery))}
-    shared = sum(data.probes.name(index) in known for index in range(len(data.probes)))
-    if not shared:
-        return []
-    return [
-        f"{shared} probes are called like a picture of the gallery; if they are parts of those very pictures, the "
-        "figures say little about faces photographed twice"
-    ]

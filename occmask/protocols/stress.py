@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import OptionError, ProtocolError, ShapeError
+from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.checks import unit_rows
+from ..evaluation.far import check_fars
 from ..evaluation.metrics import FloatArray, IntArray
 from ..evaluation.occlusion import OcclusionAccuracy
 from ..evaluation.outcomes import Trials
-from ..evaluation.recognition import Verification
 from ..images.pixels import Pixels
 from ..spec import Spec
 from .covering import DRAWN_OCCLUDERS, Condition, blocks, clean_and_areas, cover, held_out, worn
@@ -67,7 +68,8 @@ class Stress:
         self.graded, self.worn = clean_and_areas(areas), worn(occluders)
         self.blocks = () if cells is None else blocks(cells, block)
         self.sampling: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": 0}
-        Verification(fars=() if far is None else (far,), **self.sampling)  # refuses what cannot be
+        check_fars(() if far is None else (far,))
+        Bootstrap(**self.sampling)  # refuses what cannot be
 
     def __call__(self, embed: Embedder, data: Faces, *, locate: Locator | None = None) -> Result:
         """Figures `rank1`, `tar@FAR` and `cosine` (with the own gallery) of each condition, and the two maps.
@@ -115,6 +117,7 @@ class Stress:
             },
             figures={name: found.figures for name, found in measured.items()},
             trials={name: found.trials for name, found in measured.items()},
+            draws={name: found.draws for name, found in measured.items()},
             curves={name: found.curves for name, found in measured.items()},
             maps=maps,
             worst=bench.most_wrong(unseen, data, chosen.probes, chosen.gallery, count=_WORST),

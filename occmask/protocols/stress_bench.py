@@ -13,19 +13,21 @@ from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.curves import score_histogram, thin_roc
 from ..evaluation.far import MIN_FALSE_ACCEPTS
 from ..evaluation.figure_names import at_far
-from ..evaluation.metrics import Estimate, FloatArray, IntArray, RocCurve
+from ..evaluation.metrics import Estimate, FloatArray, IntArray
 from ..evaluation.outcomes import Comparison, Curve, Trials
-from ..evaluation.recognition import Identification, Verification
+from ..evaluation.pair_figures import PairFigures, ScoredPairs, pair_figures
+from ..evaluation.recognition import Identification
 from .inputs import Faces
 
 _LONGEST_CMC = 50
 
 
 class Measured(NamedTuple):
-    """One condition: figures, the outcomes of each probe behind those that are means, and curves."""
+    """One condition: figures, what `occmask compare` pairs them by (outcomes of probes, or draws), and curves."""
 
     figures: dict[str, Estimate]
     trials: dict[str, Trials]
+    draws: dict[str, FloatArray]
     curves: dict[str, Curve]
 
 
@@ -49,7 +51,6 @@ class Bench:
         self.same: NDArray[np.bool_] = label[:, None] == known_label[None, :]  # (P, G)
         self.far = _resolvable(int((~self.same).sum())) if far is None else far
         self.identification = Identification(**sampling)
-        self.verification = None if self.far is None else Verification(fars=(self.far,), **sampling)
         self.bootstrap = Bootstrap(**sampling)
 
     def outcomes(self, unseen: NDArray[np.float32]) -> dict[str, FloatArray]:
@@ -68,13 +69,15 @@ class Bench:
             "genuine": score_histogram(score[self.same]),
             "impostor": score_histogram(score[~self.same]),
         }
-        if self.verification is not None and self.far is not None:
-            found = self.verification(unseen, self.label, self.known, self.known_label)
-            figures[at_far("tar", self.far)] = found.tar[self.far]
-            curves["roc"] = thin_roc(RocCurve(found.curve.far, found.curve.tar, np.empty(0)))
+        draws: dict[str, FloatArray] = {}
+        if self.far is not None:
+            found = self._verified(score, self.far)
+            tar = at_far("tar", self.far)
+            figures[tar], draws[tar] = found.estimates[tar], found.draws[tar]
+            curves["roc"] = thin_roc(found.roc)
         figures["cosine"] = self.bootstrap.mean(cosine, self.label)
         trials = {"rank1": Trials(self.label, named.correct.astype(np.float64)), "cosine": Trials(self.label, cosine)}
-        return Measured(figures, trials, curves)
+        return Measured(figures, trials, draws, curves)
 
     def falls(self, clean: Trials, covered: list[FloatArray], cells: int) -> dict[str, FloatArray]:
         """(cells, cells) maps of clean minus covered outcomes of the same probes, with the intervals' ends."""
@@ -104,6 +107,14 @@ class Bench:
         """(P, G) cosine similarities of unit rows."""
         score: FloatArray = unseen.astype(np.float64) @ self.known.T
         return score
+
+    def _verified(self, score: FloatArray, far: float) -> PairFigures:
+        people, person = np.unique(np.concatenate([self.label, self.known_label]), return_inverse=True)
+        first, second = person[: len(self.label)], person[len(self.label) :]
+        pairs = ScoredPairs(
+            score.reshape(-1), self.same.reshape(-1), np.repeat(first, len(second)), np.tile(second, len(first))
+        )
+        return pair_figures(pairs, num_people=len(people), fars=(far,), bootstrap=self.bootstrap)
 
     def _own_cosine(self, score: FloatArray) -> FloatArray:
         cosine: FloatArray = (score * self.same).sum(axis=1) / self.same.sum(axis=1)

@@ -15,7 +15,9 @@ from .listings import text
 from .protocol_style import PROTOCOL_STYLE
 from .protocol_words import (
     confidence_text,
+    credits_of,
     group_name,
+    headline_of,
     held_out_of,
     is_percent,
     meaning_of,
@@ -30,10 +32,10 @@ from .worst_pairs import PairPictures, Pictures, worst_pairs
 
 _SCORES = (roc_chart, score_charts, cmc_chart, open_set_chart)
 _CARE = (
-    "Faces are people's data: know the law that protects them where you are, and share a page with pictures as you "
-    "would share the photographs. Error rates differ between groups of people, and a small data set cannot show by "
-    "how much. An interval says how far a figure would move if other people of the same kind were tested; it does not "
-    "cover another training run, another camera or another data set."
+    "Error rates differ between groups of people, and a small data set cannot show by how much. An interval says how "
+    "far a figure would move if other people of the same kind were tested; it does not cover another training run, "
+    "another camera or another data set. One without width says that everybody tested came out the same, and is no "
+    "promise."
 )
 
 
@@ -80,7 +82,7 @@ def write_protocol_page(
 {"".join(sections)}</main>
 <footer>
 <p class="note">{text(_CARE)}</p>
-</footer>
+{_about_pictures(result) if found and result.worst else ""}</footer>
 </body>
 </html>
 """
@@ -88,6 +90,10 @@ def write_protocol_page(
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")
     return target
+
+
+def _about_pictures(result: Result) -> str:
+    return "".join(f'<p class="note">{text(said)}</p>\n' for said in credits_of(result))
 
 
 def _section(heading: str, inside: str, *, plots: bool = False, note: str = "") -> str:
@@ -99,12 +105,13 @@ def _section(heading: str, inside: str, *, plots: bool = False, note: str = "") 
 
 
 def _tiles(result: Result) -> str:
-    """The figures a reader should leave with: the first group's, and the first metric where it is hardest."""
+    """The figures a reader should leave with: the first group's, and the first of them where it is hardest."""
     if not result.figures:
         return ""
     first = next(iter(result.figures))
-    metric = next(iter(result.figures[first]), None)
-    chosen = [(first, m) for m in list(result.figures[first])[:2]]
+    leading = headline_of(list(result.figures[first]))
+    metric = next(iter(leading), None)
+    chosen = [(first, m) for m in leading]
     others = [g for g in result.figures if g != first and metric in result.figures[g]]
     if metric is not None and others:
         middle = "area_40" if "area_40" in others else None
@@ -197,6 +204,8 @@ def _made_with(result: Result) -> str:
 def _plain(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ", ".join(_plain(entry) for entry in value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value, default=str)
 
 

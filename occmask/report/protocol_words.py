@@ -15,6 +15,7 @@ _TITLES = {
     "identification": "Who is it?",
     "mfr": "Masked against unmasked",
     "pfr": "Part of a face against the whole",
+    "megaface": "One face among many others",
 }
 _QUESTIONS = {
     "stress": "Covered pictures are recognised against a clean gallery: by how much is covered, by where, and by what",
@@ -22,6 +23,7 @@ _QUESTIONS = {
     "identification": "Each probe is searched for among the people of a gallery",
     "mfr": "Pictures with a face mask are compared with pictures without one, all with all",
     "pfr": "Parts of faces are compared with whole ones",
+    "megaface": "Another picture of each probe's person is looked for among pictures of people who are none of them",
 }
 _METRICS = {"auc": "AUC", "eer": "EER", "iou": "box IoU", "cosine": "cosine", "accuracy": "accuracy"}
 _PERCENT = re.compile(
@@ -29,6 +31,8 @@ _PERCENT = re.compile(
 )
 _MEANING = {
     "rank": "share of probes whose own person is found among that many first",
+    "published_tar": "genuine pairs accepted by FROM's rule, which may rest on a single impostor score; for comparison "
+    "with printed figures only",
     "tar": "genuine pairs accepted at a threshold that so many impostor pairs pass",
     "dir": "probes found first and accepted, at a threshold that so many strangers pass",
     "auc": "chance that a genuine pair scores above an impostor pair",
@@ -37,6 +41,15 @@ _MEANING = {
     "cosine": "mean similarity with the own person's gallery pictures",
     "accuracy": "share of pairs judged rightly",
 }
+
+
+_SOURCES = {  # by the template, which copies of the pictures keep
+    "orl": "Faces: The Database of Faces (ORL), AT&T Laboratories Cambridge, taken between 1992 and 1994."
+}
+_PERSONAL = (
+    "Faces are personal data: this page shows people, so share it as you would share their photographs, and know the "
+    "law that protects them where you are."
+)
 
 
 def title_of(result: Result) -> str:
@@ -68,7 +81,9 @@ def counts_of(result: Result) -> str:
 
 
 def group_name(group: str) -> str:
-    """`"area_40"` -> `"40 % area"`, `"mouth_mask"` -> `"mouth mask"`."""
+    """`"area_40"` -> `"40 % area"`, `"visible_25_50"` -> `"25 to 50 % visible"`, `"mouth_mask"` -> `"mouth mask"`."""
+    if shares := re.fullmatch(r"visible_([\d.]+)_([\d.]+)", group):
+        return f"{shares[1]} to {shares[2]} % visible"
     return condition_name(group)
 
 
@@ -108,6 +123,14 @@ def metrics_of(result: Result) -> list[str]:
     return list(dict.fromkeys(metric for group in result.figures.values() for metric in group))
 
 
+def headline_of(metrics: Sequence[str]) -> list[str]:
+    """The two metrics to lead with: what the protocol is about, and a rate at the strictest point that was measured."""
+    rates = [m for m in metrics if m.startswith(("tar@", "dir@"))]
+    others = [m for m in metrics if m not in ("auc", "eer") and "@" not in m]
+    trusted = [m for m in metrics if not m.startswith("published_")]
+    return list(dict.fromkeys([*others[:1], *rates[-1:], *others, *trusted, *metrics]))[:2]
+
+
 def confidence_text(result: Result) -> str:
     """`"95 %"`."""
     return f"{100 * float(result.settings.get('confidence', 0.95)):g} %"
@@ -116,6 +139,12 @@ def confidence_text(result: Result) -> str:
 def held_out_of(result: Result) -> Sequence[str]:
     """The groups whose occluder no recipe of occmask trains on."""
     return tuple(result.settings.get("held_out", ()))
+
+
+def credits_of(result: Result) -> list[str]:
+    """What a page that shows pictures of the result's data owes: the source of known faces, and whose data they are."""
+    source = _SOURCES.get(str(result.data.get("template")))
+    return [*([source] if source else []), _PERSONAL]
 
 
 def _power(point: str) -> str:

@@ -52,6 +52,17 @@ def test_a_difference_of_trials_is_the_paired_bootstrap_over_people():
     assert (figure.a, figure.b) == (A.figures["plain"]["accuracy"], B.figures["plain"]["accuracy"])
 
 
+def test_a_higher_cosine_makes_no_model_better():
+    high, low = (
+        result(hits, trials={"plain": {"cosine": Trials(PERSON, hits)}}, figures={"plain": {"cosine": estimate}})
+        for hits, estimate in ((outcomes(0.95, 0), Estimate(0.95, 0.9, 1)), (outcomes(0.5, 1), Estimate(0.5, 0.4, 0.6)))
+    )
+    assert only(compare(high, low)).verdict == "A is higher"
+    assert only(compare(low, high)).verdict == "A is lower"
+    assert any(note.startswith("a higher cosine is no merit") for note in compare(high, low).notes)
+    assert not any("cosine" in note for note in compare(A, B).notes)
+
+
 def test_the_verdict_is_in_words_and_turns_round_with_the_order():
     assert only(compare(A, B)).verdict == "A is better"
     assert only(compare(B, A)).verdict == "A is worse"
@@ -197,3 +208,11 @@ def test_many_differences_come_with_a_warning():
     trials = {"plain": {f"metric{i}": A.trials["plain"]["accuracy"] for i in range(20)}}
     found = compare(*(replace(A, figures=many, trials=trials) for _ in range(2)))
     assert any("20 differences" in note and "about 1 would" in note for note in found.notes)
+
+
+def test_a_metric_that_only_one_result_has_anywhere_is_named_once():
+    figures = {group: {"rank1": Estimate(1, 1, 1)} for group in ("clean", "scarf")}
+    trials = {group: {"rank1": A.trials["plain"]["accuracy"]} for group in figures}
+    less = result(outcomes(1, 0), figures=figures, trials=trials)
+    more = replace(less, figures={group: {**found, "iou": Estimate(1, 1, 1)} for group, found in figures.items()})
+    assert "only A has iou" in compare(more, less).notes

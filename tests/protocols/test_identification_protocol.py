@@ -303,3 +303,20 @@ def test_more_distractors_never_help():
     measure = MegaFaceIdentification(resamples=5)
     rates = [measure(embed, WithDistractors(probes, probes, d)).figures["all"]["rank1"].value for d in (few, others)]
     assert 0 < rates[1] < rates[0] < 1
+
+
+def test_each_group_says_how_many_probes_may_be_the_gallery_s_own_photographs():
+    gallery = people_faces(NAMES, 2, noise=0.8, seed=1)
+    groups = {
+        "copies": ProbesAndGallery(people_faces(NAMES, 2, noise=1, seed=2, prefix="picture"), gallery),
+        "others": ProbesAndGallery(people_faces(NAMES, 2, noise=1, seed=3, prefix="another"), gallery),
+    }
+    (note,) = FaceIdentification(resamples=5)(embed, groups).notes
+    assert note.startswith("copies: 40 of 40 probes bear the name of a gallery picture of the same person")
+
+
+def test_megaface_says_so_too_where_probes_and_gallery_are_two_sets():
+    probes, gallery = (people_faces(NAMES[:5], 2, noise=1, seed=seed) for seed in (0, 1))
+    others = people_faces(["x", "y"], 2, noise=1, seed=2)
+    (note,) = MegaFaceIdentification(resamples=5)(embed, WithDistractors(probes, gallery, others)).notes
+    assert note.startswith("10 of 10 probes bear the name")

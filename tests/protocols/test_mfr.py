@@ -95,6 +95,24 @@ def test_a_mask_drawn_on_a_photograph_can_be_kept_from_meeting_that_photograph()
     assert honest.figures["mask-to-nonmask"]["tar@1e-2"].value < 0.1
     assert honest.data["genuine"] == flattered.data["genuine"] - 60
     assert any("60 pairs of one person" in note for note in honest.notes)
+    assert any(
+        note.startswith("60 of 60 probes bear the name of a gallery picture of the same person")
+        and note.endswith("exclude_same_name leaves these pairs out")
+        for note in flattered.notes
+    )
+
+
+def test_a_covered_copy_meets_its_photograph_whatever_its_file_is_called():
+    rng = np.random.default_rng(0)
+    rows, names = rng.normal(size=(60, 24)), [f"id{i:02d}" for i in range(20)]
+    faces = RowFaces(rows, np.repeat(np.arange(20), 3), names)
+    copies = RowFaces(rows + 0.1 * rng.normal(size=rows.shape), faces.labels, names)
+    copies.name = lambda index: f"{RowFaces.name(copies, index)}_covered.png"
+    faces.name = lambda index: f"{RowFaces.name(faces, index)}.JPG"
+    told = MaskedFaceVerification(fars=(0.01,), resamples=5, exclude_same_name=True)(
+        embed, ProbesAndGallery(copies, faces)
+    )
+    assert told.data["genuine"] == 60 * 3 - 60
 
 
 def test_a_far_that_cannot_be_resolved_is_refused_before_anything_is_embedded():

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from occmask.data.faces import FaceSet
 from occmask.errors import OptionError, ProtocolError, ShapeError, UnknownNameError
+from occmask.evaluation.recognition import Verification
 from occmask.occluders import OCCLUDERS
 from occmask.occluders.conditions import cover_probes
 from occmask.occluders.occluder import TRAIN_OCCLUDERS
 from occmask.protocols import PROTOCOLS, stress
+from occmask.protocols.compare import compare
 from occmask.protocols.covering import DRAWN_OCCLUDERS, blocks, clean_and_areas, cover, held_out, worn
 from occmask.protocols.enrolment import ChosenFaces, enrol
 from occmask.protocols.result import Result
@@ -70,7 +72,7 @@ def test_a_model_that_nothing_fools_has_flat_curves_and_sees_each_covered_pictur
         assert all(tuple(figure) == pytest.approx((1, 1, 1)) for figure in figures.values())
     for found in result.maps.values():
         assert np.abs(found["fall"]).max() < 1e-6
-    assert embed.seen == 24 + 12 * (14 + 9)
+    assert embed.seen == 24 + 12 * (len(conditions) - 1 + 9)
 
 
 @pytest.mark.parametrize(("row", "column"), [(3, 1), (0, 4)])
@@ -186,6 +188,36 @@ def test_figures_are_the_means_of_their_trials():
         for metric, (person, value) in trials.items():
             assert result.figures[group][metric].value == pytest.approx(value.mean())
             assert person.tolist() == np.repeat(np.arange(6), 2).tolist()
+
+
+def test_the_tar_is_that_of_all_pairs_and_keeps_its_draws():
+    faces = make_faces(people=10)
+
+    def blurred(images):  # the pattern alone would be recognised whatever covers it
+        return blocks_of(images) + 120 * np.random.default_rng(0).normal(size=(len(images), 90)).astype(np.float32)
+
+    result = Stress(**QUICK, far=0.1)(blurred, faces)
+    other = Stress(**QUICK, far=0.1)(blocks_of, faces)
+    tar = result.figures["area_50"]["tar@1e-1"]
+    rows = np.array([0.025, 0.975])
+    for group in result.figures:
+        drawn = result.draws[group]["tar@1e-1"]
+        assert drawn.shape == (20,)
+        assert np.quantile(drawn, rows) == pytest.approx(result.figures[group]["tar@1e-1"][1:])
+    assert 0 < tar.value < 1
+    found = {(f.group, f.metric): f for f in compare(result, other).figures}["area_50", "tar@1e-1"]
+    assert found.difference.value == pytest.approx(tar.value - other.figures["area_50"]["tar@1e-1"].value)
+    assert found.difference.low <= found.difference.value <= found.difference.high
+    assert found.verdict != "no paired interval"
+
+
+def test_clean_figures_are_those_of_all_pairs_of_a_probe_and_the_gallery():
+    faces = make_faces(people=10)
+    result = Stress(**QUICK, far=0.1)(blocks_of, faces)
+    rows, number = blocks_of(faces.images()), np.arange(40) % 4
+    probe, known = number >= 2, number < 2
+    whole = Verification(fars=(0.1,), resamples=20)(rows[probe], faces.labels[probe], rows[known], faces.labels[known])
+    assert result.figures["clean"]["tar@1e-1"] == pytest.approx(whole.tar[0.1])
 
 
 def test_iou_is_that_of_the_located_and_the_true_box():

@@ -4,6 +4,7 @@ import base64
 import io
 import itertools
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -16,7 +17,7 @@ from occmask.evaluation.outcomes import Comparison, Curve
 from occmask.protocols.result import Result
 from occmask.report.protocol_page import write_protocol_page
 from occmask.report.protocol_table import format_result
-from occmask.report.protocol_words import is_percent, metric_name
+from occmask.report.protocol_words import headline_of, is_percent, metric_name
 from occmask.report.svg import floor_of, logarithmic
 
 VOID = {"meta", "img", "br"}
@@ -261,6 +262,47 @@ def test_without_pictures_no_face_is_on_the_page(write):
     assert not page.all("img")
     assert "data:image" not in page.html
     assert "0.876: ann/1.png and bob/1.png" in page.text
+
+
+def test_a_page_with_faces_names_their_source_and_says_whose_data_they_are(write):
+    orl = make_pairs()
+    orl = replace(orl, data={**orl.data, "template": "orl"})
+    personal, source = "Faces are personal data", "AT&T Laboratories Cambridge"
+    for result, pictures, said in (
+        (orl, face, (True, True)),
+        (make_pairs(), face, (True, False)),
+        (orl, None, (False, False)),
+        (replace(orl, worst=()), face, (False, False)),
+    ):
+        text = write(result, pictures).text
+        assert (text.count(personal), text.count(source)) == said
+
+
+def test_a_page_leads_with_what_the_protocol_is_about(write):
+    assert headline_of(["auc", "eer", "tar@1e-4"]) == ["tar@1e-4", "auc"]
+    assert headline_of(["accuracy", "published_tar@1e-4", "auc", "eer", "tar@1e-1", "tar@1e-2"]) == [
+        "accuracy",
+        "tar@1e-2",
+    ]
+    assert headline_of(["rank1", "tar@1e-3", "cosine", "iou"]) == ["rank1", "tar@1e-3"]
+    assert headline_of(["rank1", "rank5"]) == ["rank1", "rank5"]
+    assert headline_of(["auc"]) == ["auc"]
+    assert headline_of([]) == []
+    tiles = write(make_pairs()).text.partition("With 90 %")[0]
+    assert "accuracy, plain" in tiles
+    assert "published TAR" not in tiles
+
+
+def test_groups_and_counts_are_written_for_people(write):
+    result = Result(
+        protocol="pfr",
+        settings={},
+        data={"groups": {"all": {"probes": 200, "gallery": 100}}},
+        figures={"visible_25_50": {"rank1": near(0.5)}, "visible_2.5_100": {"rank1": near(0.5)}},
+    )
+    text = write(result).text
+    for told in ("25 to 50 % visible", "2.5 to 100 % visible", "all: probes: 200; gallery: 100"):
+        assert told in text
 
 
 def test_what_was_not_measured_has_no_section(write):
