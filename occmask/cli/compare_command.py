@@ -13,6 +13,7 @@ from typing import Any
 from ..evaluation.metrics import Estimate
 from ..protocols.compare import FigureDifference, ResultComparison, compare
 from ..protocols.result import Result
+from ..report.protocol_words import is_percent
 
 WIDTH = 80
 _NAME = 18  # columns of a metric and its margin
@@ -34,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def format_comparison(found: ResultComparison, a: str, b: str) -> str:
-    """The comparison as ASCII text of at most 80 columns; figures are percentages, differences percentage points."""
+    """The comparison as ASCII text of at most 80 columns; shares and their differences are in percent."""
     head = [
         f"{found.protocol} on {found.data.get('name') or 'one data set'}, {100 * found.confidence:g} % intervals over "
         "people",
@@ -66,18 +67,26 @@ def _table(figures: list[FigureDifference], row: Callable[[FigureDifference], st
 
 def _paired_row(figure: FigureDifference) -> str:
     assert figure.difference is not None
-    value, low, high = (100 * x for x in figure.difference)
-    difference = f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
-    return f"{100 * figure.a.value:>7.2f}{100 * figure.b.value:>7.2f}  {difference:<26} {figure.verdict}"
+    a, b = (_number(side.value, figure.metric) for side in (figure.a, figure.b))
+    value, low, high = (_number(x, figure.metric, sign="+") for x in figure.difference)
+    return f"{a:>7}{b:>7}  {f'{value} [{low}, {high}]':<26} {figure.verdict}"
 
 
 def _other_row(figure: FigureDifference) -> str:
-    return f"  {_interval(figure.a):<23}{_interval(figure.b):<23}"
+    a, b = (_interval(side, figure.metric) for side in (figure.a, figure.b))
+    return f"  {a:<23}{b:<23}"
 
 
-def _interval(figure: Estimate) -> str:
-    value, low, high = (100 * x for x in figure)
-    return f"{value:.2f} [{low:.2f}, {high:.2f}]"
+def _interval(figure: Estimate, metric: str) -> str:
+    value, low, high = (_number(x, metric) for x in figure)
+    return f"{value} [{low}, {high}]"
+
+
+def _number(value: float, metric: str, *, sign: str = "-") -> str:
+    """Shares in percent, cosines and overlaps as they are; no zero has a minus."""
+    digits = 2 if is_percent(metric) else 3
+    rounded = round(100 * value if is_percent(metric) else value, digits)
+    return f"{rounded + 0.0:{sign}.{digits}f}"
 
 
 def _named(path: str, model: Mapping[str, Any]) -> str:

@@ -47,6 +47,7 @@ class EvaluationData:
         # What has pairs can also be looked at as faces.
         if not arguments.pairs and (searched or arguments.protocol not in (None, "pairs")):
             self.pairs = None
+        searched = searched or (self.manifest is None and is_ar(data))
         usual = "megaface" if arguments.distractors is not None else "identification" if searched else "stress"
         self.protocol: str = arguments.protocol or ("pairs" if self.pairs is not None else usual)
 

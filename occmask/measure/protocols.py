@@ -83,7 +83,7 @@ def _check_takes(protocol: Callable[..., Any], data: Any) -> None:
     several = wanted.startswith(("ProbesAndGallery", "PartialAndWhole", "WithDistractors"))
     if several and not isinstance(data, Mapping) and not hasattr(data, "gallery"):
         raise ProtocolError("this protocol measures probes against a gallery: give both (--gallery)")
-    if wanted == "Faces" and (hasattr(data, "same") or hasattr(data, "gallery")):
+    if wanted == "Faces" and (isinstance(data, Mapping) or hasattr(data, "same") or hasattr(data, "gallery")):
         raise ProtocolError("this protocol measures one set of faces: give no pairs and no gallery")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 EXTENSIONS = (".bmp", ".gif", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")  # of pictures
 HEAD = 12  # bytes that `extension_of` looks at
+UNKNOWN = ".bin"  # of what is no picture
 
 _BEGINNINGS = (
     (b"\xff\xd8\xff", ".jpg"),
@@ -22,4 +23,4 @@ def extension_of(head: bytes) -> str:
     """`.jpg`, `.png`, ... by the magic number an encoded picture begins with; `.bin` when it is none of a picture."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return ".webp"
-    return next((extension for beginning, extension in _BEGINNINGS if head.startswith(beginning)), ".bin")
+    return next((extension for beginning, extension in _BEGINNINGS if head.startswith(beginning)), UNKNOWN)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..errors import DataError
 from ..images.reading import read_bytes, shown
 from ..images.skipping import Skipped
-from .extension import EXTENSIONS
+from .extension import EXTENSIONS, HEAD, UNKNOWN, extension_of
 from .names import NameIndex, PackedStrings, decoded, short, split_name
 from .random_access import open_file
 from .reading import no_pictures, skip
@@ -91,7 +91,11 @@ class ListReader:
     def __getitem__(self, index: int) -> Record:
         name = self._names[index]
         file = self.file(index)
-        return Record(name, int(self.labels[index]), read_bytes(file, name=f"{short(name)} ({short(str(file))})"))
+        called = f"{short(name)} ({short(str(file))})"
+        image = read_bytes(file, name=called)
+        if extension_of(image[:HEAD]) == UNKNOWN:  # a list may name any file of the machine
+            raise DataError(f"{called}: not a picture by its first bytes")
+        return Record(name, int(self.labels[index]), image)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from occmask.cli import main, occlude_command
 from occmask.data.readers import load_folder
-from occmask.records.bin import write_bin
+from occmask.records.pickled.writer import write_bin
 
 
 def run(capsys, *words):

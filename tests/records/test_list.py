@@ -13,12 +13,14 @@ from occmask.records import list_file
 from occmask.records.list_file import ListReader
 from occmask.records.record import every_record
 
+JPEG = b"\xff\xd8\xff\xe0"  # what a JPEG begins with
+
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     for name in ("ann/1.jpg", "ann/my face.jpg", "bob/1.jpg", "bob/2.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(name.encode())
+        (tmp_path / name).write_bytes(JPEG + name.encode())
     return tmp_path
 
 
@@ -28,7 +30,9 @@ def read(folder: Path, text: str | bytes, name: str = "faces.txt") -> ListReader
 
 
 def found(reader: ListReader) -> list[tuple[str, str, bytes]]:
-    return [(record.name, reader.people[record.label], record.image) for record in every_record(reader)]
+    return [
+        (record.name, reader.people[record.label], record.image.removeprefix(JPEG)) for record in every_record(reader)
+    ]
 
 
 BY_NUMBER = [
@@ -156,3 +160,11 @@ def test_a_reader_is_pickled(pictures: Path) -> None:
     with pytest.raises(IndexError):
         again.name(-1)
     assert list_file.LAYOUT.startswith("a text file")
+
+
+def test_a_file_that_is_no_picture_does_not_leave_through_a_list(pictures: Path) -> None:
+    (pictures / "ann" / "secret.jpg").write_text("user:password")
+    reader = read(pictures, "ann/secret.jpg\nann/1.jpg\n")
+    with pytest.raises(DataError, match=r"ann/secret\.jpg .*: not a picture by its first bytes"):
+        reader[0]
+    assert reader[1].image == JPEG + b"ann/1.jpg"

@@ -14,6 +14,7 @@ from ...errors import DataError, OptionError
 from ...images.reading import shown
 from ...images.skipping import Skipped
 from ..formats import open_records, pairs_writer_for, target_format, writer_for
+from ..pair_lists import beside
 from ..record import RecordReader, RecordWriter
 from ..writing import check_free, is_taken
 from .log import ConversionLog, ConvertReport, Refusal, log_of
@@ -49,6 +50,8 @@ def convert(
             raise OptionError(f"{shown(target)}: pairs are written in one piece, which cannot be resumed; start again")
         return convert_into_pairs(reader, named, source, Path(target), write_in_pairs, progress=progress)
     writer = writer_for(target, format)
+    if named and not resume:
+        check_free(beside(target), resume=False)
     report = copy_records(reader, target, writer, source=str(source), resume=resume, progress=progress)
     return keep_pairs(reader, named, target, report)
 
