@@ -128,7 +128,9 @@ class _Gallery:
             other = torch.maximum(other, best.amax(dim=1))
             ahead += (best >= own[:, None]).sum(dim=1)
         rank = np.where(mine >= 0, ahead.cpu().numpy() + 1, 0)
-        return ProbeRanks(rank, own.double().cpu().numpy(), other.double().cpu().numpy())
+        return ProbeRanks(
+            rank, own.cpu().double().numpy(), other.cpu().double().numpy()
+        )  # not every device has float64
 
 
 def _within(tile: _Tile, mine: IntArray, device: torch.device) -> tuple[Tensor, Tensor]:
