@@ -19,7 +19,7 @@ from ..images.pixels import Pixels, to_tensor
 from ..models.face import FaceModel
 from ..protocols.inputs import Embedder
 from ..protocols.result import Result
-from ..version import __version__
+from ..protocols.versions import computed_with
 
 
 def run_protocol(
@@ -60,12 +60,7 @@ def run_protocol(
             "fingerprint": fingerprint(model),
             "parameters": sum(p.numel() for p in model.parameters()),
         },
-        versions={
-            "occmask": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        versions={**computed_with(), "python": platform.python_version()},
     )
 
 

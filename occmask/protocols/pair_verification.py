@@ -20,6 +20,7 @@ from .embedding import Embeddings, embed_with_flip
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, Pairs
 from .result import Result
+from .versions import computed_with
 
 PUBLISHED_TAR = f"published_{at_far('tar', PUBLISHED_FAR)}"
 
@@ -115,6 +116,7 @@ class PairVerification:
                 scored["plain"], lambda p: data.faces.name(int(left[p])), lambda p: data.faces.name(int(right[p]))
             ),
             notes=(*notes, *self._notes(scored["plain"], left, right)),
+            versions=computed_with(),
         )
 
     def _figures(

@@ -20,6 +20,7 @@ from .fingerprint import joint_fingerprint
 from .inputs import Embedder, PartialAndWhole
 from .people import about_same_photographs, joint_labels, same_photographs, some_names
 from .result import Result
+from .versions import computed_with
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 _MOST_PAIRS = 20_000_000  # whose scores, sorted and resampled, still fit a laptop
@@ -143,6 +144,7 @@ class PartialFaces:
             curves=curves,
             worst=worst,
             notes=(*notes, *about_same_photographs(same, len(data.probes))),
+            versions=computed_with(),
         )
 
     def _groups(self, visible: FloatArray) -> dict[str, IntArray]:

@@ -23,6 +23,7 @@ from .enrolment import ChosenFaces, enrol
 from .inputs import Embedder, Faces
 from .result import Result
 from .stress_bench import Bench, Measured
+from .versions import computed_with
 
 Locator = Callable[[Pixels], NDArray[np.float32]]  # uint8 (N, H, W, 3) -> boxes (N, 4) x0 y0 x1 y1 over W H W H
 
@@ -122,6 +123,7 @@ class Stress:
             maps=maps,
             worst=bench.most_wrong(unseen, data, chosen.probes, chosen.gallery, count=_WORST),
             notes=self._notes([data.people[one] for one in chosen.left_out], bench.far, grey=data.grey),
+            versions=computed_with(),
         )
 
     def _settings(self) -> dict[str, Any]:

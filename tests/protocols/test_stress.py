@@ -181,6 +181,10 @@ def test_chosen_faces_are_those_of_the_whole_set():
     assert chosen.grey == faces.grey
 
 
+def test_the_result_says_which_numpy_drew_its_people():
+    assert Stress(**QUICK)(blocks_of, make_faces()).versions["numpy"] == np.__version__
+
+
 def test_figures_are_the_means_of_their_trials():
     result = Stress(**QUICK)(blocks_of, make_faces(), locate=lambda images: np.zeros((len(images), 4)))
     for group, trials in result.trials.items():
