@@ -77,7 +77,7 @@ class FaceIdentification:
         trials: dict[str, dict[str, Trials]] = {}
         draws: dict[str, dict[str, FloatArray]] = {}
         curves: dict[str, dict[str, Curve]] = {}
-        worst: list[Comparison] = []
+        worst: dict[Comparison, None] = {}  # groups may share probes and gallery, and a pair is shown once
         notes: list[str] = []
         for name, group in groups.items():
             probe, gallery = (embedded[id(faces)] for faces in group)
@@ -106,7 +106,7 @@ class FaceIdentification:
                 ]
             same = same_photographs(group.probes, probe_label, group.gallery, gallery_label)
             notes += [f"{name}: {note}" for note in about_same_photographs(same, len(group.probes))]
-            worst += _worst(ranks, probe, gallery, probe_label, gallery_label, group)
+            worst |= dict.fromkeys(_worst(ranks, probe, gallery, probe_label, gallery_label, group))
         return Result(
             protocol="identification",
             settings={

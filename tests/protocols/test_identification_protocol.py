@@ -204,6 +204,8 @@ def test_groups_share_a_gallery_that_is_embedded_once():
     assert list(result.figures) == ["scarf", "sunglasses"]
     assert result.figures["scarf"]["rank1"].value < result.figures["sunglasses"]["rank1"].value
     assert result.data["pictures"] == 120
+    twice = FaceIdentification(resamples=5)(embed, {**groups, "scarf again": groups["scarf"]})
+    assert len(set(twice.worst)) == len(twice.worst) == 20
     alone = FaceIdentification(resamples=5)(embed, groups["scarf"])
     assert alone.figures["all"] == result.figures["scarf"]
     assert alone.data["fingerprint"] != result.data["fingerprint"]
