@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
 from ..errors import ProtocolError
 from ..evaluation.bootstrap import Bootstrap
@@ -14,7 +13,7 @@ from ..evaluation.metrics import Estimate, FloatArray, IntArray, check_far
 from ..evaluation.open_set import check_strangers, open_set
 from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.ranking import ProbeRanks, check_ranks, cmc_curve, rank_probes
-from ..evaluation.tiles import BLOCK, check_block
+from ..evaluation.tiles import BLOCK, check_block, usable_device
 from .embedding import EmbeddedFaces, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
@@ -53,7 +52,7 @@ class FaceIdentification:
             check_far(far)
         check_block(block)
         self.ranks, self.fars = check_ranks(ranks), tuple(float(far) for far in fars)
-        self.flip, self.batch_size, self.block, self.device = flip, batch_size, block, torch.device(device)
+        self.flip, self.batch_size, self.block, self.device = flip, batch_size, block, usable_device(device)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: ProbesAndGallery | Mapping[str, ProbesAndGallery]) -> Result:

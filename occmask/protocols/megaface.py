@@ -14,7 +14,7 @@ from ..evaluation.metrics import FloatArray
 from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.pair_space import PairIndices, PairSpace
 from ..evaluation.ranking import check_ranks
-from ..evaluation.tiles import BLOCK, check_block, full_precision, highest_scores, scores_at
+from ..evaluation.tiles import BLOCK, check_block, full_precision, highest_scores, scores_at, usable_device
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, Faces
@@ -60,7 +60,7 @@ class MegaFaceIdentification:
     ):
         check_block(block)
         self.ranks, self.flip, self.batch_size = check_ranks(ranks), flip, batch_size
-        self.block, self.device = block, torch.device(device)
+        self.block, self.device = block, usable_device(device)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: WithDistractors) -> Result:

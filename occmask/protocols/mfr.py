@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
 from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.metrics import IntArray, check_far
 from ..evaluation.outcomes import Comparison
@@ -17,7 +15,7 @@ from ..evaluation.streaming import (
     check_resolvable_pairs,
     stream_verification,
 )
-from ..evaluation.tiles import BLOCK, check_block
+from ..evaluation.tiles import BLOCK, check_block, usable_device
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
@@ -56,7 +54,7 @@ class MaskedFaceVerification:
             check_far(far)
         check_block(block)
         self.fars, self.flip, self.exclude_same_name = tuple(float(far) for far in fars), flip, exclude_same_name
-        self.batch_size, self.block, self.device, self.max_tail = batch_size, block, torch.device(device), max_tail
+        self.batch_size, self.block, self.device, self.max_tail = batch_size, block, usable_device(device), max_tail
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: ProbesAndGallery) -> Result:
