@@ -59,18 +59,6 @@ def full_precision() -> Iterator[None]:
             setting.fp32_precision = value
 
 
-def usable_device(device: torch.device | str) -> torch.device:
-    """A device on which tensors can be made here, or `OptionError`."""
-    try:
-        wanted = torch.device(device)
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError, NotImplementedError) as e:
-        raise OptionError(
-            f"the device {str(device)!r} cannot be used here ({str(e).splitlines()[0]}); use 'cpu'"
-        ) from e
-    return wanted
-
-
 def check_block(block: int) -> None:
     """A block is the side of a tile in pictures, or `OptionError`."""
     if block < 1:

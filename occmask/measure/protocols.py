@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from ..devices import usable_device
 from ..errors import ProtocolError
-from ..evaluation.tiles import usable_device
 from ..images.pixels import Pixels, to_tensor
 from ..models.face import FaceModel
 from ..protocols.inputs import Embedder

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ..devices import usable_device
 from ..errors import ProtocolError
 from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.figure_names import at_far
@@ -13,7 +14,7 @@ from ..evaluation.metrics import Estimate, FloatArray, IntArray, check_far
 from ..evaluation.open_set import check_strangers, open_set
 from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.ranking import ProbeRanks, check_ranks, cmc_curve, rank_probes
-from ..evaluation.tiles import BLOCK, check_block, usable_device
+from ..evaluation.tiles import BLOCK, check_block
 from .embedding import EmbeddedFaces, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..devices import usable_device
 from ..errors import ProtocolError
 from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.metrics import FloatArray
 from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.pair_space import PairIndices, PairSpace
 from ..evaluation.ranking import check_ranks
-from ..evaluation.tiles import BLOCK, check_block, full_precision, highest_scores, scores_at, usable_device
+from ..evaluation.tiles import BLOCK, check_block, full_precision, highest_scores, scores_at
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, Faces

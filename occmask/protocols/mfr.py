@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..devices import usable_device
 from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.metrics import IntArray, check_far
 from ..evaluation.outcomes import Comparison
@@ -15,7 +16,7 @@ from ..evaluation.streaming import (
     check_resolvable_pairs,
     stream_verification,
 )
-from ..evaluation.tiles import BLOCK, check_block, usable_device
+from ..evaluation.tiles import BLOCK, check_block
 from .embedding import embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
