@@ -12,8 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ..errors import OptionError, ProtocolError
-from .checks import unit_rows
+from ..errors import ProtocolError
+from .checks import check_whole, unit_rows
 from .metrics import FloatArray, IntArray
 
 BLOCK = 2048  # a tile of 2048 x 2048 float32 is 16 MiB
@@ -61,8 +61,7 @@ def full_precision() -> Iterator[None]:
 
 def check_block(block: int) -> None:
     """A block is the side of a tile in pictures, or `OptionError`."""
-    if block < 1:
-        raise OptionError(f"block is {block!r}; it is the side of a tile in pictures, such as {BLOCK}")
+    check_whole("block", block, least=1, usual=BLOCK)
 
 
 def score_tiles(left: Tensor, right: Tensor, *, block: int, symmetric: bool = False) -> Iterator[Tile]:

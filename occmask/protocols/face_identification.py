@@ -9,13 +9,14 @@ import numpy as np
 from ..devices import usable_device
 from ..errors import ProtocolError
 from ..evaluation.bootstrap import Bootstrap
+from ..evaluation.far import check_fars
 from ..evaluation.figure_names import at_far
-from ..evaluation.metrics import Estimate, FloatArray, IntArray, check_far
+from ..evaluation.metrics import Estimate, FloatArray, IntArray
 from ..evaluation.open_set import check_strangers, open_set
 from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.ranking import ProbeRanks, check_ranks, cmc_curve, rank_probes
 from ..evaluation.tiles import BLOCK, check_block
-from .embedding import EmbeddedFaces, embed_faces
+from .embedding import EmbeddedFaces, check_batch_size, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
 from .people import about_same_photographs, joint_labels, same_photographs, some_names
@@ -49,11 +50,10 @@ class FaceIdentification:
         block: int = BLOCK,
         device: str = "cpu",
     ):
-        for far in fars:
-            check_far(far)
         check_block(block)
-        self.ranks, self.fars = check_ranks(ranks), tuple(float(far) for far in fars)
-        self.flip, self.batch_size, self.block, self.device = flip, batch_size, block, usable_device(device)
+        self.ranks, self.fars = check_ranks(ranks), check_fars(fars) or ()
+        self.flip, self.batch_size = flip, check_batch_size(batch_size)
+        self.block, self.device = block, usable_device(device)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: ProbesAndGallery | Mapping[str, ProbesAndGallery]) -> Result:

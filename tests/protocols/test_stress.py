@@ -289,9 +289,9 @@ def test_options_are_checked_when_the_protocol_is_built(options, error, said):
 
 def test_data_that_cannot_be_measured_are_refused(monkeypatch):
     faces = make_faces()
-    with pytest.raises(OptionError, match="at least 1, not 0"):
+    with pytest.raises(OptionError, match="gallery is 0; at least 1"):
         Stress(**QUICK, gallery=0)(blocks_of, faces)
-    with pytest.raises(OptionError, match="at least 2, or None"):
+    with pytest.raises(OptionError, match="people is 1; at least 2"):
         Stress(**QUICK, people=1)(blocks_of, faces)
     assert Stress(**QUICK, people=3)(blocks_of, faces).data["people"] == 3
     calls = iter([blocks_of, lambda images: blocks_of(images)[:-1]])
