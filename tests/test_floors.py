@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     -1: ("errors", "version"),  # known to all
     0: ("spec", "map_layers"),
-    1: ("registry", "shapes", "patterns", "initialise", "images"),
+    1: ("registry", "shapes", "patterns", "initialise", "images", "devices"),
     2: ("backbones", "heads", "embeddings", "margins", "occluders", "records", "evaluation"),
     3: ("models", "data", "protocols"),
     4: ("report", "measure", "testsets"),

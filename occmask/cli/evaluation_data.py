@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from ..measure.ar import ar_groups, is_ar
 from ..measure.protocols import face_sets
 from ..protocols.inputs import PartialAndWhole, ProbesAndGallery
 from ..protocols.megaface import WithDistractors
+from ..records.formats import is_bin
 from ..report.worst_pairs import PairPictures
 from ..testsets.manifest import FILE, Manifest, read_manifest
 
@@ -39,8 +40,7 @@ class EvaluationData:
         data = Path(arguments.data)
         self.manifest: Manifest | None = read_manifest(data / FILE) if (data / FILE).is_file() else None
         made_pairs = data / PAIRS_FILE if self.manifest is not None and (data / PAIRS_FILE).is_file() else None
-        is_bin = data.suffix == ".bin"
-        self.pairs: Path | None = Path(arguments.pairs) if arguments.pairs else (data if is_bin else made_pairs)
+        self.pairs: Path | None = Path(arguments.pairs) if arguments.pairs else (data if is_bin(data) else made_pairs)
         searched = arguments.gallery is not None or arguments.distractors is not None
         if searched and arguments.pairs:
             raise OptionError("--gallery and --distractors go with probes, not with pairs; leave one of them out")
@@ -104,9 +104,11 @@ class EvaluationData:
 
 def pictures_of(data: Any) -> PairPictures:
     """The pictures by the names that a result calls them: on the left of a pair probes, on the right the gallery."""
-    if hasattr(data, "gallery"):
-        others = [data.distractors] if hasattr(data, "distractors") else []
-        return PairPictures(_by_name([data.probes]), _by_name([*others, data.gallery]))
+    groups = list(data.values()) if isinstance(data, Mapping) else [data]
+    if all(hasattr(group, "gallery") for group in groups):
+        others = [group.distractors for group in groups if hasattr(group, "distractors")]
+        right = [*others, *(group.gallery for group in groups)]
+        return PairPictures(_by_name([group.probes for group in groups]), _by_name(right))
     return PairPictures(*2 * [_by_name(list(face_sets(data)))])
 
 

@@ -183,5 +183,5 @@ def faces_from_pictures(
         image_size=image_size,
         template=template,
         grey=not coloured,
-        skipped=tuple(bad),
+        skipped=tuple(bad if verify else known_bad),
     )

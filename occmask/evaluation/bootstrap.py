@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..errors import OptionError, ProtocolError, ShapeError
+from .checks import check_whole
 from .metrics import Estimate, FloatArray
 
 Statistic = Callable[[FloatArray], "tuple[float, ...] | None"]
@@ -34,10 +36,10 @@ class Bootstrap:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.confidence < 1:
+        if not isinstance(self.confidence, Real) or not 0 < self.confidence < 1:
             raise OptionError(f"confidence is {self.confidence!r}; it lies strictly between 0 and 1, such as 0.95")
-        if self.resamples < 1:
-            raise OptionError(f"resamples is {self.resamples!r}; at least 1 is needed, 200 are usual")
+        check_whole("resamples", self.resamples, least=1, usual=200)
+        check_whole("seed", self.seed, least=0, usual=0)
 
     def estimates(self, statistic: Statistic, *, num_people: int) -> tuple[Estimate, ...]:
         """The statistics of the whole sample, each with its interval; arguments and errors are those of `draw`."""

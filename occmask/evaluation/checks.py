@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..errors import ProtocolError, ShapeError
+from ..errors import OptionError, ProtocolError, ShapeError
 from .metrics import FloatArray, IntArray
 
 
@@ -40,6 +42,13 @@ def labels_of(name: str, labels: ArrayLike, count: int) -> IntArray:
             f"{name} labels are {array.shape} of {array.dtype}; they must be ({count},) integers, one a picture"
         )
     return array.astype(np.int64)
+
+
+def check_whole(name: str, value: object, *, least: int, usual: int) -> int:
+    """An option that is a whole number from `least` on, or `OptionError`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise OptionError(f"{name} is {value!r}; at least {least} is needed, a whole number such as {usual}")
+    return int(value)
 
 
 def same_width(first: str, a: FloatArray, second: str, b: FloatArray) -> None:

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..errors import OptionError, ProtocolError, ShapeError
+from ..errors import ProtocolError, ShapeError
+from .checks import check_whole
 
 
 def embed(
@@ -26,8 +27,7 @@ def embed(
     Raises `ProtocolError` for no images, a module in training mode, or NaN and infinity (the row is named),
     `ShapeError` for what is no batch of images or of embeddings, `OptionError` for the batch size.
     """
-    if batch_size < 1:
-        raise OptionError(f"batch_size is {batch_size!r}; at least 1 is needed")
+    check_whole("batch_size", batch_size, least=1, usual=128)
     if not isinstance(images, Tensor) or images.ndim != 4 or not images.is_floating_point():
         raise ShapeError(f"images are {_described(images)}; they must be a floating-point tensor (N, 3, H, W)")
     if not len(images):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ..errors import ProtocolError
+from ..errors import OptionError, ProtocolError
 from .figure_names import at_far
 from .metrics import check_far
 
@@ -14,7 +14,12 @@ USUAL_FARS = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 
 
 def check_fars(fars: Sequence[float] | None) -> tuple[float, ...] | None:
-    """FARs strictly between 0 and 1 (`ProtocolError`), or None: those that the impostors resolve."""
+    """FARs strictly between 0 and 1 (`ProtocolError`), or None: those that the impostors resolve.
+
+    Raises `OptionError` for what is no list of them.
+    """
+    if isinstance(fars, str) or not isinstance(fars, Sequence | None):
+        raise OptionError(f"fars is a list of false accept rates, such as [1e-3], not {fars!r}")
     for far in fars or ():
         check_far(far)
     return None if fars is None else tuple(float(far) for far in fars)

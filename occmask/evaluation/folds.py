@@ -9,7 +9,8 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import OptionError, ProtocolError, ShapeError
+from ..errors import ProtocolError, ShapeError
+from .checks import check_whole
 from .metrics import FloatArray
 
 Same: TypeAlias = NDArray[np.bool_]
@@ -112,5 +113,4 @@ def fold_accuracy(
 
 def check_folds(folds: int) -> None:
     """At least two, or `OptionError`."""
-    if folds < 2:
-        raise OptionError(f"folds is {folds!r}; at least 2 are needed, 10 are usual")
+    check_whole("folds", folds, least=2, usual=10)

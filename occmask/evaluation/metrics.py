@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -182,7 +183,7 @@ def cmc(ranks: ArrayLike, *, num_people: int) -> FloatArray:
 
 def check_far(far: float) -> None:
     """A false accept rate lies strictly between 0 and 1, or `ProtocolError`."""
-    if not 0 < far < 1:
+    if not isinstance(far, Real) or not 0 < far < 1:
         raise ProtocolError(f"a false accept rate lies strictly between 0 and 1, such as 1e-2; {far!r} does not")
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..errors import OptionError, ShapeError
-from .checks import labels_of
+from .checks import check_whole, labels_of
 from .metrics import FloatArray, IntArray
 from .outcomes import Curve
 from .tiles import BLOCK, check_block, full_precision, single_unit_rows
@@ -71,9 +71,9 @@ def cmc_curve(rank: IntArray, *, num_people: int, points: int = 200) -> Curve:
 
 def check_ranks(ranks: Sequence[int]) -> tuple[int, ...]:
     """The k of rank-k rates, at least one and none below 1, or `OptionError`."""
-    if not ranks or min(ranks) < 1:
-        raise OptionError(f"ranks are {tuple(ranks)}; give at least one whole number from 1 on, such as (1, 5)")
-    return tuple(int(k) for k in ranks)
+    if isinstance(ranks, str) or not isinstance(ranks, Sequence) or not ranks:
+        raise OptionError(f"ranks are {ranks!r}; give at least one whole number from 1 on, such as (1, 5)")
+    return tuple(check_whole("one of the ranks", k, least=1, usual=5) for k in ranks)
 
 
 class _Tile(NamedTuple):
@@ -128,7 +128,9 @@ class _Gallery:
             other = torch.maximum(other, best.amax(dim=1))
             ahead += (best >= own[:, None]).sum(dim=1)
         rank = np.where(mine >= 0, ahead.cpu().numpy() + 1, 0)
-        return ProbeRanks(rank, own.double().cpu().numpy(), other.double().cpu().numpy())
+        return ProbeRanks(
+            rank, own.cpu().double().numpy(), other.cpu().double().numpy()
+        )  # not every device has float64
 
 
 def _within(tile: _Tile, mine: IntArray, device: torch.device) -> tuple[Tensor, Tensor]:

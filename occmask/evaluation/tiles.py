@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from ..errors import OptionError, ProtocolError
-from .checks import unit_rows
+from ..errors import ProtocolError
+from .checks import check_whole, unit_rows
 from .metrics import FloatArray, IntArray
 
 BLOCK = 2048  # a tile of 2048 x 2048 float32 is 16 MiB
@@ -45,19 +45,23 @@ def single_unit_rows(name: str, embeddings: ArrayLike) -> NDArray[np.float32]:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """float32 products in float32 whatever the process has chosen: TF32 would move thresholds by 1e-3."""
-    chosen = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    """float32 products in float32 whatever the process chose: TF32 would move thresholds by 1e-3, autocast more."""
+    # Not torch.set_float32_matmul_precision: it raises where the process has used the settings of single backends.
+    settings: list[Any] = [torch.backends.cuda.matmul, torch.backends.mkldnn.matmul]  # type: ignore[attr-defined]
+    chosen = [setting.fp32_precision for setting in settings]
     try:
-        yield
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
+            yield
     finally:
-        torch.set_float32_matmul_precision(chosen)
+        for setting, value in zip(settings, chosen, strict=True):
+            setting.fp32_precision = value
 
 
 def check_block(block: int) -> None:
     """A block is the side of a tile in pictures, or `OptionError`."""
-    if block < 1:
-        raise OptionError(f"block is {block!r}; it is the side of a tile in pictures, such as {BLOCK}")
+    check_whole("block", block, least=1, usual=BLOCK)
 
 
 def score_tiles(left: Tensor, right: Tensor, *, block: int, symmetric: bool = False) -> Iterator[Tile]:
@@ -93,4 +97,4 @@ def highest_scores(left: Tensor, right: Tensor, *, count: int, block: int) -> Fl
         rows = slice(tile.top, tile.top + len(tile.score))
         best = tile.score.topk(min(count, tile.score.shape[1]), dim=1).values
         highest[rows] = torch.cat([highest[rows], best], dim=1).topk(count, dim=1).values
-    return highest.double().cpu().numpy()
+    return highest.cpu().double().numpy()  # MPS has no float64

@@ -14,12 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..errors import OptionError, ProtocolError
+from ..devices import usable_device
+from ..errors import ProtocolError
 from ..images.pixels import Pixels, to_tensor
 from ..models.face import FaceModel
 from ..protocols.inputs import Embedder
 from ..protocols.result import Result
-from ..version import __version__
+from ..protocols.versions import computed_with
 
 
 def run_protocol(
@@ -46,7 +47,7 @@ def run_protocol(
     _check_takes(protocol, data)
     for faces in face_sets(data):
         model.config.input_spec.check(size=faces.image_size, template=faces.template)
-    model.to(_device(device))
+    model.to(usable_device(device))
     options: dict[str, Any] = {}
     if model.head is not None and "locate" in inspect.signature(protocol).parameters:
         options["locate"] = locator(model)
@@ -60,12 +61,7 @@ def run_protocol(
             "fingerprint": fingerprint(model),
             "parameters": sum(p.numel() for p in model.parameters()),
         },
-        versions={
-            "occmask": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        versions={**computed_with(), "python": platform.python_version()},
     )
 
 
@@ -130,17 +126,6 @@ def face_sets(data: Any) -> Iterator[Any]:
         yield from face_sets(part)
     if not parts:
         yield data
-
-
-def _device(device: torch.device | str) -> torch.device:
-    try:
-        wanted = torch.device(device)
-        torch.empty(0, device=wanted)
-    except (RuntimeError, AssertionError, NotImplementedError) as e:
-        raise OptionError(
-            f"the device {str(device)!r} cannot be used here ({str(e).splitlines()[0]}); use 'cpu'"
-        ) from e
-    return wanted
 
 
 def _device_of(model: nn.Module) -> torch.device:

@@ -82,7 +82,8 @@ def export(model: FaceModel, path: str | os.PathLike[str], *, occlusion: bool | 
             written = Path(folder) / target.name
             run = write(program, written, metadata)
             report = _compare(program, run, target)
-            for part in sorted(written.parent.iterdir()):  # a large ONNX model keeps its weights in a second file
+            # A large ONNX model keeps its weights in a second file, face.onnx.data, without which it is of no use.
+            for part in sorted(written.parent.iterdir(), reverse=True):
                 os.replace(part, target.parent / part.name)
     except OSError as e:
         raise CheckpointError(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ProtocolError
-from ..evaluation.bootstrap import paired_difference
+from ..evaluation.bootstrap import Bootstrap, paired_difference
 from ..evaluation.metrics import Estimate
 from .result import Result
 
@@ -62,10 +62,12 @@ def compare(a: Result, b: Result) -> ResultComparison:
     are only put side by side.  A is called better or worse when the interval does not hold 0,
     and higher or lower where neither is better.
 
-    Raises `ProtocolError` when the protocols, their settings or the data are not the same, saying what differs.
+    Raises `ProtocolError` when the protocols, their settings or the data are not the same, saying what differs, and
+    `OptionError` for settings of no bootstrap.
     """
     _check_alike(a, b)
-    sampling = {key: type(usual)(a.settings.get(key, usual)) for key, usual in _SAMPLING.items()}
+    sampling: dict[str, Any] = {key: a.settings.get(key, usual) for key, usual in _SAMPLING.items()}
+    Bootstrap(**sampling)  # refuses what cannot be, for anybody may have written the files
     same_draws = a.versions.get("numpy") == b.versions.get("numpy")  # another NumPy may draw otherwise
     figures = []
     for group, metric in _names(a):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,9 +62,11 @@ class CellPlacement:
 
 def clean_and_areas(areas: Sequence[float]) -> tuple[Condition, ...]:
     """Nothing, and then a rectangle of a test texture over each share of the picture: "clean", "area_10", ..."""
+    if isinstance(areas, str) or not isinstance(areas, Sequence):
+        raise OptionError(f"areas is a list of shares of the picture, such as [0.1], not {areas!r}")
     conditions = [Condition("clean", None)]
     for area in areas:
-        if not 0 < area < 1 or round(100 * area) < 1:
+        if not isinstance(area, Real) or not 0 < area < 1 or round(100 * area) < 1:
             raise OptionError(f"areas are shares of the picture between 0.01 and 1, such as 0.1, not {area!r}")
         conditions.append(
             Condition(f"area_{round(100 * area)}", Occlusions((_TEST_RECTANGLE,), AreaPlacement(area), share=1))
@@ -79,7 +82,7 @@ def worn(occluders: Sequence[Spec | str | Mapping[str, Any]]) -> tuple[Condition
 
 def blocks(cells: int, block: float) -> tuple[Condition, ...]:
     """A block of a test texture on each cell of a grid, row by row."""
-    if cells < 1 or not 0 < block <= 1:
+    if not isinstance(cells, Integral) or cells < 1 or not isinstance(block, Real) or not 0 < block <= 1:
         raise OptionError(f"a map has cells >= 1 a side and blocks of 0 < block <= 1, not cells={cells}, block={block}")
     return tuple(
         Condition(

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError, ProtocolError, ShapeError
+from ..errors import ProtocolError, ShapeError
+from ..evaluation.checks import check_whole
 from ..evaluation.metrics import FloatArray
 from ..images.pixels import Pixels
 from .fingerprint import FacesFingerprint
@@ -62,12 +63,16 @@ def embed_with_flip(embed: Embedder, faces: Faces, *, batch_size: int = 128) -> 
     return EmbeddedTwice(plain.unit, fused.unit, batches.fingerprint.hexdigest())
 
 
+def check_batch_size(batch_size: int) -> int:
+    """How many pictures are embedded at once, at least one, or `OptionError`."""
+    return check_whole("batch_size", batch_size, least=1, usual=128)
+
+
 class _Batches:
     """The faces batch by batch, fingerprinted as they pass."""
 
     def __init__(self, embed: Embedder, faces: Faces, batch_size: int):
-        if batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size!r}; at least 1 is needed")
+        check_batch_size(batch_size)
         if not len(faces):
             raise ProtocolError("there are no faces to embed; at least one is needed")
         self.fingerprint = FacesFingerprint()

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import OptionError, ProtocolError
+from ..errors import ProtocolError
+from ..evaluation.checks import check_whole
 from ..evaluation.metrics import IntArray
 from ..images.pixels import Pixels
 from .inputs import Faces
@@ -27,10 +28,7 @@ def enrol(labels: IntArray, *, gallery: int, people: int | None = None) -> Enrol
     `people` takes the first so many of those who have two pictures or more.  Raises `OptionError` for numbers that
     cannot be, `ProtocolError` when fewer than two people have two pictures.
     """
-    if gallery < 1:
-        raise OptionError(f"gallery is how many pictures of each person are enrolled, at least 1, not {gallery!r}")
-    if people is not None and people < 2:
-        raise OptionError(f"people is how many are tested, at least 2, or None for all, not {people!r}")
+    check_numbers(gallery, people)
     present, person, counts = np.unique(labels, return_inverse=True, return_counts=True)
     able = np.flatnonzero(counts >= 2)[:people]
     if len(able) < 2:
@@ -50,6 +48,13 @@ def enrol(labels: IntArray, *, gallery: int, people: int | None = None) -> Enrol
     return Enrolment(
         np.sort(np.array(known, np.int64)), np.sort(np.array(unseen, np.int64)), present[counts < 2].astype(np.int64)
     )
+
+
+def check_numbers(gallery: int, people: int | None) -> None:
+    """How many pictures of each person are enrolled, and how many people are tested, or `OptionError`."""
+    check_whole("gallery", gallery, least=1, usual=5)
+    if people is not None:
+        check_whole("people", people, least=2, usual=1000)
 
 
 class ChosenFaces:

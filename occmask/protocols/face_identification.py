@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 
+from ..devices import usable_device
 from ..errors import ProtocolError
 from ..evaluation.bootstrap import Bootstrap
+from ..evaluation.far import check_fars
 from ..evaluation.figure_names import at_far
-from ..evaluation.metrics import Estimate, FloatArray, IntArray, check_far
+from ..evaluation.metrics import Estimate, FloatArray, IntArray
 from ..evaluation.open_set import check_strangers, open_set
 from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.ranking import ProbeRanks, check_ranks, cmc_curve, rank_probes
 from ..evaluation.tiles import BLOCK, check_block
-from .embedding import EmbeddedFaces, embed_faces
+from .embedding import EmbeddedFaces, check_batch_size, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
 from .people import about_same_photographs, joint_labels, same_photographs, some_names
@@ -49,11 +50,10 @@ class FaceIdentification:
         block: int = BLOCK,
         device: str = "cpu",
     ):
-        for far in fars:
-            check_far(far)
         check_block(block)
-        self.ranks, self.fars = check_ranks(ranks), tuple(float(far) for far in fars)
-        self.flip, self.batch_size, self.block, self.device = flip, batch_size, block, torch.device(device)
+        self.ranks, self.fars = check_ranks(ranks), check_fars(fars) or ()
+        self.flip, self.batch_size = flip, check_batch_size(batch_size)
+        self.block, self.device = block, usable_device(device)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: ProbesAndGallery | Mapping[str, ProbesAndGallery]) -> Result:
@@ -77,7 +77,7 @@ class FaceIdentification:
         trials: dict[str, dict[str, Trials]] = {}
         draws: dict[str, dict[str, FloatArray]] = {}
         curves: dict[str, dict[str, Curve]] = {}
-        worst: list[Comparison] = []
+        worst: dict[Comparison, None] = {}  # groups may share probes and gallery, and a pair is shown once
         notes: list[str] = []
         for name, group in groups.items():
             probe, gallery = (embedded[id(faces)] for faces in group)
@@ -106,7 +106,7 @@ class FaceIdentification:
                 ]
             same = same_photographs(group.probes, probe_label, group.gallery, gallery_label)
             notes += [f"{name}: {note}" for note in about_same_photographs(same, len(group.probes))]
-            worst += _worst(ranks, probe, gallery, probe_label, gallery_label, group)
+            worst |= dict.fromkeys(_worst(ranks, probe, gallery, probe_label, gallery_label, group))
         return Result(
             protocol="identification",
             settings={

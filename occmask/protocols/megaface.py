@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from ..devices import usable_device
 from ..errors import ProtocolError
 from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.metrics import FloatArray
@@ -15,7 +16,7 @@ from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.pair_space import PairIndices, PairSpace
 from ..evaluation.ranking import check_ranks
 from ..evaluation.tiles import BLOCK, check_block, full_precision, highest_scores, scores_at
-from .embedding import embed_faces
+from .embedding import check_batch_size, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, Faces
 from .people import about_same_photographs, joint_labels, same_photographs, some_names
@@ -59,8 +60,8 @@ class MegaFaceIdentification:
         device: str = "cpu",
     ):
         check_block(block)
-        self.ranks, self.flip, self.batch_size = check_ranks(ranks), flip, batch_size
-        self.block, self.device = block, torch.device(device)
+        self.ranks, self.flip, self.batch_size = check_ranks(ranks), flip, check_batch_size(batch_size)
+        self.block, self.device = block, usable_device(device)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: WithDistractors) -> Result:

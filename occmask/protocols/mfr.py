@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-
+from ..devices import usable_device
 from ..evaluation.bootstrap import Bootstrap
-from ..evaluation.metrics import IntArray, check_far
+from ..evaluation.checks import check_whole
+from ..evaluation.far import check_fars
+from ..evaluation.metrics import IntArray
 from ..evaluation.outcomes import Comparison
 from ..evaluation.pair_space import PairSpace
 from ..evaluation.streaming import (
@@ -18,7 +19,7 @@ from ..evaluation.streaming import (
     stream_verification,
 )
 from ..evaluation.tiles import BLOCK, check_block
-from .embedding import embed_faces
+from .embedding import check_batch_size, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
 from .people import about_same_photographs, joint_labels, same_photographs
@@ -52,11 +53,11 @@ class MaskedFaceVerification:
         device: str = "cpu",
         max_tail: int = MAX_TAIL,
     ):
-        for far in fars:
-            check_far(far)
         check_block(block)
-        self.fars, self.flip, self.exclude_same_name = tuple(float(far) for far in fars), flip, exclude_same_name
-        self.batch_size, self.block, self.device, self.max_tail = batch_size, block, torch.device(device), max_tail
+        check_whole("max_tail", max_tail, least=1, usual=MAX_TAIL)
+        self.fars, self.flip, self.exclude_same_name = check_fars(fars) or (), flip, exclude_same_name
+        self.batch_size, self.max_tail = check_batch_size(batch_size), max_tail
+        self.block, self.device = block, usable_device(device)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: ProbesAndGallery) -> Result:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import OptionError
 from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.curves import score_histogram, thin_roc
 from ..evaluation.far import about_unresolvable, check_fars, check_resolvable, resolvable_fars
@@ -16,10 +15,11 @@ from ..evaluation.metrics import FloatArray, IntArray
 from ..evaluation.outcomes import Trials
 from ..evaluation.pair_figures import PairFigures, ScoredPairs, pair_figures, weighted_mean, worst_pairs
 from ..evaluation.published import PUBLISHED_FAR, PublishedTar
-from .embedding import Embeddings, embed_with_flip
+from .embedding import Embeddings, check_batch_size, embed_with_flip
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, Pairs
 from .result import Result
+from .versions import computed_with
 
 PUBLISHED_TAR = f"published_{at_far('tar', PUBLISHED_FAR)}"
 
@@ -49,9 +49,12 @@ class PairVerification:
         batch_size: int = 128,
     ):
         check_folds(folds)
-        if batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size!r}; at least 1 is needed")
-        self.folds, self.fars, self.published, self.batch_size = folds, check_fars(fars), published, batch_size
+        self.folds, self.fars, self.published, self.batch_size = (
+            folds,
+            check_fars(fars),
+            published,
+            check_batch_size(batch_size),
+        )
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: Pairs) -> Result:
@@ -115,6 +118,7 @@ class PairVerification:
                 scored["plain"], lambda p: data.faces.name(int(left[p])), lambda p: data.faces.name(int(right[p]))
             ),
             notes=(*notes, *self._notes(scored["plain"], left, right)),
+            versions=computed_with(),
         )
 
     def _figures(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,11 +16,12 @@ from ..evaluation.far import about_unresolvable, check_fars, check_resolvable, r
 from ..evaluation.metrics import FloatArray, IntArray, identity_ranks
 from ..evaluation.outcomes import Comparison, Trials
 from ..evaluation.pair_figures import ScoredPairs, pair_figures, worst_pairs
-from .embedding import embed_faces
+from .embedding import check_batch_size, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, PartialAndWhole
 from .people import about_same_photographs, joint_labels, same_photographs, some_names
 from .result import Result
+from .versions import computed_with
 
 QUARTERS = (0.25, 0.5, 0.75, 1.0)
 _MOST_PAIRS = 20_000_000  # whose scores, sorted and resampled, still fit a laptop
@@ -46,12 +48,13 @@ class PartialFaces:
         seed: int = 0,
         batch_size: int = 128,
     ):
+        if isinstance(bins, str) or not isinstance(bins, Sequence) or not all(isinstance(edge, Real) for edge in bins):
+            raise OptionError(f"bins is a list of upper edges, such as {QUARTERS}, not {bins!r}")
         edges = [0.0, *(float(edge) for edge in bins)]
         if len(edges) < 2 or edges[-1] != 1 or not (np.diff(edges) > 0).all():
             raise OptionError(f"bins are upper edges that ascend from above 0 to 1, such as {QUARTERS}, not {bins!r}")
-        if batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size!r}; at least 1 is needed")
-        self.edges, self.fars, self.flip, self.batch_size = edges, check_fars(fars), flip, batch_size
+        self.edges, self.fars, self.flip = edges, check_fars(fars), flip
+        self.batch_size = check_batch_size(batch_size)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
     def __call__(self, embed: Embedder, data: PartialAndWhole) -> Result:
@@ -143,6 +146,7 @@ class PartialFaces:
             curves=curves,
             worst=worst,
             notes=(*notes, *about_same_photographs(same, len(data.probes))),
+            versions=computed_with(),
         )
 
     def _groups(self, visible: FloatArray) -> dict[str, IntArray]:

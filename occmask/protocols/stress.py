@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError, ProtocolError, ShapeError
 from ..evaluation.bootstrap import Bootstrap
-from ..evaluation.checks import unit_rows
+from ..evaluation.checks import check_whole, unit_rows
 from ..evaluation.far import check_fars
 from ..evaluation.metrics import FloatArray, IntArray
 from ..evaluation.occlusion import OcclusionAccuracy
@@ -18,11 +18,12 @@ from ..evaluation.outcomes import Trials
 from ..images.pixels import Pixels
 from ..spec import Spec
 from .covering import DRAWN_OCCLUDERS, Condition, blocks, clean_and_areas, cover, held_out, worn
-from .embedding import embed_faces
-from .enrolment import ChosenFaces, enrol
+from .embedding import check_batch_size, embed_faces
+from .enrolment import ChosenFaces, check_numbers, enrol
 from .inputs import Embedder, Faces
 from .result import Result
 from .stress_bench import Bench, Measured
+from .versions import computed_with
 
 Locator = Callable[[Pixels], NDArray[np.float32]]  # uint8 (N, H, W, 3) -> boxes (N, 4) x0 y0 x1 y1 over W H W H
 
@@ -57,15 +58,15 @@ class Stress:
         confidence: float = 0.95,
         resamples: int = 200,
     ):
-        if batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size!r}; at least 1 is needed")
         if isinstance(occluders, str):
             raise OptionError(f'occluders is a list of names, such as ["cup"], not {occluders!r}')
-        if isinstance(seed, bool) or not 0 <= seed < 2**32:
+        if check_whole("seed", seed, least=0, usual=7) >= 2**32:
             raise OptionError(f"seed is a whole number in 0 .. 2**32 - 1, not {seed!r}")
-        self.gallery, self.people, self.far, self.seed, self.batch_size = gallery, people, far, seed, batch_size
-        self.areas, self.cells, self.block = tuple(areas), cells, block
+        self.gallery, self.people, self.far, self.seed = gallery, people, far, seed
+        self.batch_size = check_batch_size(batch_size)
+        check_numbers(gallery, people)
         self.graded, self.worn = clean_and_areas(areas), worn(occluders)
+        self.areas, self.cells, self.block = tuple(areas), cells, block
         self.blocks = () if cells is None else blocks(cells, block)
         self.sampling: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": 0}
         check_fars(() if far is None else (far,))
@@ -122,6 +123,7 @@ class Stress:
             maps=maps,
             worst=bench.most_wrong(unseen, data, chosen.probes, chosen.gallery, count=_WORST),
             notes=self._notes([data.people[one] for one in chosen.left_out], bench.far, grey=data.grey),
+            versions=computed_with(),
         )
 
     def _settings(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..evaluation.bootstrap import Bootstrap
 from ..evaluation.curves import score_histogram, thin_roc
-from ..evaluation.far import MIN_FALSE_ACCEPTS
+from ..evaluation.far import resolvable_fars
 from ..evaluation.figure_names import at_far
 from ..evaluation.metrics import Estimate, FloatArray, IntArray
 from ..evaluation.outcomes import Comparison, Curve, Trials
@@ -49,7 +48,7 @@ class Bench:
     ):
         self.known, self.known_label, self.label = known.astype(np.float64), known_label, label
         self.same: NDArray[np.bool_] = label[:, None] == known_label[None, :]  # (P, G)
-        self.far = _resolvable(int((~self.same).sum())) if far is None else far
+        self.far = next(reversed(resolvable_fars(int((~self.same).sum()))), None) if far is None else far
         self.identification = Identification(**sampling)
         self.bootstrap = Bootstrap(**sampling)
 
@@ -119,8 +118,3 @@ class Bench:
     def _own_cosine(self, score: FloatArray) -> FloatArray:
         cosine: FloatArray = (score * self.same).sum(axis=1) / self.same.sum(axis=1)
         return cosine
-
-
-def _resolvable(num_impostor: int) -> float | None:
-    power = math.ceil(math.log10(MIN_FALSE_ACCEPTS / num_impostor) - 1e-9) if num_impostor else 0
-    return 10.0**power if power < 0 else None

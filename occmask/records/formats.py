@@ -44,9 +44,13 @@ def _holds(path: Path, *suffixes: str) -> bool:
         raise DataError(f"{shown(path)}: the folder cannot be listed ({e.strerror})") from e
 
 
+_UNFINISHED_TAR = ".tar.unfinished"
+_PACKED = (".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4")  # whose reader says what to do about it
+
+
 def _is_tar(path: Path) -> bool:
-    return _holds(path, ".tar", ".tar.unfinished") or (
-        path.is_file() and (_suffix(path, ".tar", ".tgz") or ".tar." in path.name.lower())
+    return _holds(path, ".tar", _UNFINISHED_TAR) or (
+        path.is_file() and _suffix(path, ".tar", _UNFINISHED_TAR, *_PACKED)
     )
 
 

@@ -88,7 +88,7 @@ def write_protocol_page(
 """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8")
+    target.write_text(page, encoding="utf-8", errors="replace")  # file names need not be text
     return target
 
 

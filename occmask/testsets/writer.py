@@ -20,6 +20,7 @@ from PIL import Image
 from ..errors import DataError, OptionError
 from ..images.pixels import Pixels, is_grey
 from ..images.reading import shown
+from ..records.writing import replacing
 from .manifest import FILE, PictureLine, line, picture_line, read_unfinished
 from .plan import NamedPair
 from .recipe import Made
@@ -53,10 +54,12 @@ class TestSetWriter:
             _check_new(self.out)
         self.done = tuple(picture.name for picture in earlier)
         self.out.mkdir(parents=True, exist_ok=True)
-        self._file = open(unfinished, "w", encoding="utf-8")  # noqa: SIM115 - closed on exit
-        self._file.write(line("header", self._header))
         for picture in earlier:
-            self._note(picture)
+            self._count(picture)
+        with replacing(unfinished) as file:  # whoever is killed here leaves the earlier lines, or a whole header
+            begun = (line("header", self._header), *map(picture_line, earlier))
+            file.writelines(text.encode() for text in begun)
+        self._file = open(unfinished, "a", encoding="utf-8")  # noqa: SIM115 - closed on exit
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +76,9 @@ class TestSetWriter:
         if made.crop is not None:
             x0, y0, x1, y1 = made.crop
             _save(made.image[y0:y1, x0:x1], self.out / "crops" / picture.name)
-        self._note(picture)
+        self._count(picture)
+        self._file.write(picture_line(picture))
+        self._file.flush()
 
     def finish(self, *, others: Iterable[tuple[str, Mapping[str, Any]]] = ()) -> dict[str, Any]:
         """Write the (kind, entries) lines that are no pictures, the list of pairs, and the header with its counts."""
@@ -103,9 +108,7 @@ class TestSetWriter:
         (self.out / UNFINISHED).unlink()
         return header
 
-    def _note(self, picture: PictureLine) -> None:
-        self._file.write(picture_line(picture))
-        self._file.flush()
+    def _count(self, picture: PictureLine) -> None:
         clean = picture.condition == "clean"
         self._counts.update(["pictures", "clean" if clean else "covered" if picture.covered else "untouched"])
         if picture.source not in self._seen:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ..data.faces import FaceSet
 from ..data.stream import FaceStream, collate
+from ..devices import usable_device
 from ..errors import CheckpointError, OptionError, TrainingError
 from ..margins.loss import MarginLoss
 from ..models.face import FaceModel
@@ -62,7 +63,7 @@ def train(
     """
     folder = Path(out) if out is not None else None
     _check(model, loss, faces, recipe)
-    where = _device(device)
+    where = usable_device(device)
     model.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss.to(where)
     torch.manual_seed(recipe.seed)
@@ -167,15 +168,6 @@ def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -
         raise OptionError(f"recipe {recipe.name!r} trains an occlusion head; build the model with one (head='from')")
     if not recipe.has_head and model.head is not None:
         raise OptionError(f"recipe {recipe.name!r} trains without an occlusion head; build the model with head=None")
-
-
-def _device(name: str) -> torch.device:
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as e:
-        raise OptionError(f"device {name!r} cannot be used ({str(e).splitlines()[0]}); 'cpu' always works") from e
-    return device
 
 
 def _last(folder: Path) -> Path:

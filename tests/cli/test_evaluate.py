@@ -11,10 +11,13 @@ from PIL import Image
 
 import occmask
 from occmask.cli import main
-from occmask.cli.evaluation_data import EvaluationData
+from occmask.cli.evaluation_data import EvaluationData, pictures_of
+from occmask.data.faces import FaceSet
 from occmask.evaluation.outcomes import Comparison
 from occmask.protocols import PROTOCOLS
+from occmask.protocols.inputs import ProbesAndGallery
 from occmask.protocols.result import Result
+from occmask.records.pickled.writer import write_bin
 
 STRESS = ["--set", "areas=[0.3]", "--set", 'occluders=["cup","book"]', "--set", "cells=2", "--set", "resamples=5"]
 
@@ -111,6 +114,7 @@ def test_the_data_must_be_what_the_model_was_trained_on(capsys, weights, faces, 
         (["{weights}", "{faces}", "--set", "aeras=[0.1]"], "Did you mean 'areas'"),
         (["{weights}", "{faces}", "--set", "areas"], "name=value"),
         (["{weights}", "{faces}", "--set", "far=1e-6"], "smallest FAR they resolve"),
+        (["{weights}", "{faces}", "--protocol", "mfr", "--set", "fars=1e-2"], "fars is a list"),
         (["{weights}", "{faces}", "--protocol", "verification"], "no protocol is called 'verification'"),
         (["{weights}", "{faces}", "--device", "abacus"], "'abacus' cannot be used here"),
         (["{weights}", "{faces}", "--out", "{weights}/x"], "cannot make the folder"),
@@ -178,6 +182,23 @@ def test_pairs_are_the_default_of_a_bin_and_of_a_list():
     assert looked_at("faces", pairs="p.txt").protocol == "pairs"
     assert looked_at("faces").protocol == "stress"
     assert looked_at("a/lfw.bin", protocol="stress").pairs is None
+
+
+def test_a_pickle_of_pairs_is_known_by_its_content_too(tmp_path):
+    write_bin(tmp_path / "lfw.pkl", [b"a picture", b"another"], [True])
+    found = looked_at(tmp_path / "lfw.pkl")
+    assert (found.protocol, found.pairs) == ("pairs", tmp_path / "lfw.pkl")
+
+
+def test_probes_and_gallery_of_one_name_are_shown_each_from_its_own_set():
+    def one(grey):
+        return FaceSet.from_arrays(np.full((1, 4, 4, 3), grey, np.uint8), [0], people=["ann"], names=["ann/1.png"])
+
+    probes, gallery = one(10), one(200)
+    for data in (ProbesAndGallery(probes, gallery), {"scarf": ProbesAndGallery(probes, gallery)}):
+        pictures = pictures_of(data)
+        assert (pictures.left("ann/1.png") == 10).all()
+        assert (pictures.right("ann/1.png") == 200).all()
 
 
 def test_a_test_set_brings_its_alignment_its_pairs_and_how_much_is_visible(capsys, weights, faces, tmp_path):

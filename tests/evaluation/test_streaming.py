@@ -16,7 +16,7 @@ from occmask.evaluation.histograms import ScoreHistogram
 from occmask.evaluation.metrics import auc, eer, roc, tar_at_far
 from occmask.evaluation.recognition import Verification
 from occmask.evaluation.streaming import stream_verification
-from occmask.evaluation.tiles import highest_scores, scores_at, single_unit_rows
+from occmask.evaluation.tiles import full_precision, highest_scores, scores_at, single_unit_rows
 
 ONCE = Bootstrap(resamples=2)
 
@@ -277,6 +277,26 @@ def test_the_processes_choice_of_reduced_precision_is_set_aside_and_restored():
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+def test_tf32_chosen_by_torch_s_newer_setting_is_set_aside_too():
+    setting = torch.backends.cuda.matmul
+    before = setting.fp32_precision
+    setting.fp32_precision = "tf32"
+    try:
+        with full_precision():
+            assert setting.fp32_precision == "ieee"
+        assert setting.fp32_precision == "tf32"
+    finally:
+        setting.fp32_precision = before
+
+
+def test_scores_are_those_of_float32_within_autocast():
+    wanted = stream_verification(A, LABEL, fars=(), bootstrap=ONCE)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = stream_verification(A, LABEL, fars=(), bootstrap=ONCE)
+    np.testing.assert_array_equal(found.highest_impostor.score, wanted.highest_impostor.score)
+    assert found.estimates == wanted.estimates
 
 
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 12), st.integers(0, 9))

@@ -19,6 +19,7 @@ from occmask.errors import CheckpointError, OptionError
 from occmask.heads.from_head import FromHead
 from occmask.models import programs
 from occmask.models.face import FaceModel
+from occmask.models.programs import FaceProgram, Run
 
 ONNX = pytest.mark.skipif(
     any(programs.find_spec(name) is None for name in ("onnx", "onnxscript", "onnxruntime")),
@@ -172,3 +173,22 @@ def test_the_command_prints_the_parity(tmp_path: Path, capsys: pytest.CaptureFix
     assert list(found["difference"]) == ["embedding"]
     assert found["faces"] == 20
     assert np.isfinite(found["difference"]["embedding"])
+
+
+def test_the_weights_of_an_onnx_file_are_in_place_before_the_graph_that_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[str] = []
+
+    def in_two_files(program: FaceProgram, path: Path, metadata: dict[str, str]) -> Run:
+        path.write_bytes(b"graph")
+        path.with_name(path.name + ".data").write_bytes(b"weights")
+        return program
+
+    def replace(source: Path, target: Path) -> None:
+        moved.append(target.name)
+
+    monkeypatch.setattr(programs, "_write_onnx", in_two_files)
+    monkeypatch.setattr(programs.os, "replace", replace)
+    occmask.export(trained(head=None), tmp_path / "face.onnx")
+    assert moved == ["face.onnx.data", "face.onnx"]

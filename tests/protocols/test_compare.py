@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.data.faces import FaceSet
-from occmask.errors import ProtocolError
+from occmask.errors import OptionError, ProtocolError
 from occmask.evaluation.bootstrap import Bootstrap, paired_difference
 from occmask.evaluation.metrics import Estimate, auc
 from occmask.evaluation.outcomes import Trials
@@ -193,6 +193,12 @@ def test_the_confidence_is_the_results_own():
     narrow, wide = only(compare(a, b)).difference, only(compare(A, B)).difference
     assert compare(a, b).confidence == 0.5
     assert wide.low < narrow.low < narrow.high < wide.high
+
+
+@pytest.mark.parametrize("wrong", [{"confidence": None}, {"confidence": 5}, {"resamples": "many"}, {"seed": -1}])
+def test_settings_of_no_bootstrap_are_refused(wrong):
+    with pytest.raises(OptionError, match=next(iter(wrong))):
+        compare(*(result(outcomes(share, 0), settings={**A.settings, **wrong}) for share in (0.9, 0.5)))
 
 
 def test_figures_of_one_result_only_and_one_model_twice_are_noted():

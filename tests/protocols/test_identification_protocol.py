@@ -11,6 +11,7 @@ from occmask.evaluation.ranking import ProbeRanks, cmc_curve, rank_probes
 from occmask.protocols.face_identification import FaceIdentification
 from occmask.protocols.inputs import ProbesAndGallery
 from occmask.protocols.megaface import MegaFaceIdentification, WithDistractors
+from occmask.protocols.mfr import MaskedFaceVerification
 from occmask.protocols.result import Result
 
 corners = st.tuples(*[st.sampled_from([-0.5, 0.5])] * 4)  # exact products, most of them tied
@@ -204,6 +205,8 @@ def test_groups_share_a_gallery_that_is_embedded_once():
     assert list(result.figures) == ["scarf", "sunglasses"]
     assert result.figures["scarf"]["rank1"].value < result.figures["sunglasses"]["rank1"].value
     assert result.data["pictures"] == 120
+    twice = FaceIdentification(resamples=5)(embed, {**groups, "scarf again": groups["scarf"]})
+    assert len(set(twice.worst)) == len(twice.worst) == 20
     alone = FaceIdentification(resamples=5)(embed, groups["scarf"])
     assert alone.figures["all"] == result.figures["scarf"]
     assert alone.data["fingerprint"] != result.data["fingerprint"]
@@ -239,8 +242,12 @@ def test_options_are_checked_when_the_protocol_is_built():
     for protocol in (FaceIdentification, MegaFaceIdentification):
         with pytest.raises(OptionError, match="ranks"):
             protocol(ranks=(0,))
+    for protocol in (FaceIdentification, MegaFaceIdentification, MaskedFaceVerification):
         with pytest.raises(OptionError, match="block"):
             protocol(block=0)
+        for device in ("abacus", "cuda:99"):  # not after minutes of embedding
+            with pytest.raises(OptionError, match=f"'{device}' cannot be used here"):
+                protocol(device=device)
     with pytest.raises(ProtocolError, match="between 0 and 1"):
         FaceIdentification(fars=(1.5,))
     with pytest.raises(ShapeError, match="one model"):

@@ -276,6 +276,11 @@ def test_options_are_settings_and_wrong_ones_are_refused(result):
         PairVerification(fars=(0.0,))
 
 
+def test_the_result_says_which_numpy_drew_its_people(result):
+    """`compare` pairs draws of one version only."""
+    assert result.versions["numpy"] == np.__version__
+
+
 def test_the_result_survives_json(result, tmp_path):
     result.save(tmp_path / "result.json")
     again = type(result).load(tmp_path / "result.json")

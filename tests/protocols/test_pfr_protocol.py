@@ -139,6 +139,10 @@ def test_the_fingerprint_is_of_probes_gallery_and_shares(data, result):
     assert (result.data["pictures"], result.data["probes"], result.data["people"]) == (104, 80, 8)
 
 
+def test_the_result_says_which_numpy_drew_its_people(result):
+    assert result.versions["numpy"] == np.__version__
+
+
 def test_probes_called_like_gallery_pictures_are_noted(data):
     parts = PartialAndWhole(data.gallery, data.gallery, np.full(len(data.gallery), 0.5))
     notes = PartialFaces(resamples=2)(flat, parts).notes

@@ -181,6 +181,10 @@ def test_chosen_faces_are_those_of_the_whole_set():
     assert chosen.grey == faces.grey
 
 
+def test_the_result_says_which_numpy_drew_its_people():
+    assert Stress(**QUICK)(blocks_of, make_faces()).versions["numpy"] == np.__version__
+
+
 def test_figures_are_the_means_of_their_trials():
     result = Stress(**QUICK)(blocks_of, make_faces(), locate=lambda images: np.zeros((len(images), 4)))
     for group, trials in result.trials.items():
@@ -285,9 +289,9 @@ def test_options_are_checked_when_the_protocol_is_built(options, error, said):
 
 def test_data_that_cannot_be_measured_are_refused(monkeypatch):
     faces = make_faces()
-    with pytest.raises(OptionError, match="at least 1, not 0"):
+    with pytest.raises(OptionError, match="gallery is 0; at least 1"):
         Stress(**QUICK, gallery=0)(blocks_of, faces)
-    with pytest.raises(OptionError, match="at least 2, or None"):
+    with pytest.raises(OptionError, match="people is 1; at least 2"):
         Stress(**QUICK, people=1)(blocks_of, faces)
     assert Stress(**QUICK, people=3)(blocks_of, faces).data["people"] == 3
     calls = iter([blocks_of, lambda images: blocks_of(images)[:-1]])

@@ -283,7 +283,7 @@ def test_a_format_is_known_by_what_is_there(tmp_path: Path) -> None:
     assert format_of(tmp_path / "x.tar") == format_of(tmp_path / "shards") == "tar"
     (tmp_path / "x.tar").rename(tmp_path / "x.tar.gz")
     assert format_of(tmp_path / "x.tar.gz") == "tar"
-    for name in ("x.lst", "x.txt", "x.csv"):
+    for name in ("x.lst", "x.txt", "x.csv", "x.tar.txt"):
         (tmp_path / name).write_text("faces/1.jpg 1\n")
         assert format_of(tmp_path / name) == "list"
     for name, expected in (("x.rec", "rec"), ("x.idx", "rec"), ("lfw.bin", "bin"), ("x.mdb", "lmdb")):

@@ -385,3 +385,10 @@ def test_a_curve_without_a_positive_far_still_makes_a_page(write):
         curves={"a": {"roc": Curve(np.array([0.0, 1.0]), np.array([1.0, 1.0])), "cmc": Curve(np.ones(1), np.ones(1))}},
     )
     assert len(write(result).charts()) == 2
+
+
+def test_a_file_name_that_is_no_text_does_not_stop_the_page(tmp_path):
+    """Such names come out of folders: bytes that are no UTF-8, as Python keeps them."""
+    named = Comparison("ann/\udce9.png", "bob/1.png", 0.5, False)
+    result = Result(protocol="pairs", settings={}, data={"fingerprint": "f"}, figures={}, worst=(named,))
+    assert "bob/1.png" in Page(write_protocol_page(tmp_path / "page.html", result, None).read_text("utf-8")).text

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from occmask.images.skipping import Skipped
 from occmask.images.template import template_points
 from occmask.spec import Spec
 from occmask.testsets.making import make_test_set, remake_test_set
-from occmask.testsets.manifest import pixels_sha256, read_manifest
+from occmask.testsets.manifest import PictureLine, pixels_sha256, read_manifest
+from occmask.testsets.recipe import Made
+from occmask.testsets.writer import TestSetWriter
 
 SIZE = (56, 48)
 
@@ -247,6 +250,25 @@ def test_an_interrupted_run_is_gone_on_with_and_gives_the_same_bytes(again: bool
     make(people(), resume=True)
     assert os.stat(out / "images" / "a" / "0.png").st_mtime_ns == before
     assert tree(out) == tree(tmp_path / "whole")
+
+
+def test_a_run_that_was_killed_while_it_began_can_be_gone_on_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Killed: nothing is flushed, closed or removed any more, so only what is on the disk already counts."""
+    make_test_set(people(), tmp_path / "whole", "worn")
+    out = tmp_path / "out"
+
+    def killed(writer: TestSetWriter, picture: PictureLine, made: Made) -> None:
+        shutil.copytree(out, tmp_path / "left")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TestSetWriter, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_test_set(people(), out, "worn")
+    make_test_set(people(), tmp_path / "left", "worn", resume=True)
+    assert tree(tmp_path / "left") == tree(tmp_path / "whole")
 
 
 def test_going_on_with_other_settings_or_pictures_is_an_error(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from .restricted import load
 from .source import Blob
 
 LAYOUT = "a pickle of ([encoded pictures, two for each pair], [True or False for each pair])"
-_BATCH = 1000  # values that a reader of the pickle keeps on its stack
 
 
 class BinReader:
