@@ -70,6 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps(result.to_dict()))
         return
     print(format_result(result))
+    if result.notes:
+        print("\n" + "\n".join(f"note: {note}" for note in result.notes))
     if arguments.out is not None:
         print(f"\n{arguments.out / 'report.html'}  everything on one page")
         print(f"{arguments.out / 'result.json'}  all figures; compare two with occmask compare")
