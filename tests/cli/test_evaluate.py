@@ -70,9 +70,10 @@ def test_the_notes_are_printed_under_the_table(capsys, weights, faces):
     assert "note: all: 16 of 16 probes bear the name of a gallery picture of the same person" in out
 
 
-def test_a_setting_may_be_spelled_as_in_python_and_a_wrong_one_is_named(capsys, weights, faces):
-    code, out, _ = run(capsys, weights, faces, *STRESS, "--set", "cells=None", "--quiet", "--json")
-    assert (code, json.loads(out)["settings"]["cells"]) == (0, None)
+def test_settings_follow_one_flag_and_may_be_spelled_as_in_python_and_a_wrong_one_is_named(capsys, weights, faces):
+    code, out, _ = run(capsys, weights, faces, *STRESS, "--set", "cells=None", "seed=3", "--quiet", "--json")
+    settings = json.loads(out)["settings"]
+    assert (code, settings["cells"], settings["seed"]) == (0, None, 3)
     code, _, err = run(capsys, weights, faces, *STRESS, "--set", "areas=0.4")
     assert code == 2
     assert "protocol 'stress': 'areas' is a list, each of it a number" in err
