@@ -315,3 +315,24 @@ def test_an_option_called_name_is_refused_instead_of_replacing_the_component() -
         Spec("cosface").replace(name="arcface")
     with pytest.raises(occmask.OptionError, match="no component has an option 'name'"):
         occmask.build_loss("cosface", embedding_dim=4, num_classes=2, name="arcface")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "options", "said"),
+    [
+        ("PROTOCOLS", "mfr", {"fars": 1e-3}, r"'fars' is a list, each of it a number, such as \(0.0001,\), not 0.001"),
+        ("PROTOCOLS", "stress", {"cells": "none"}, "'cells' is a whole number or None, such as 5, not 'none'"),
+        ("PROTOCOLS", "pairs", {"folds": True}, "'folds' is a whole number, such as 10, not True"),
+        ("TESTSETS", "random_crop", {"low": "0,2"}, "'low' is a number, such as 0.2, not '0,2'"),
+        ("TESTSETS", "region", {"region": 3}, "'region' is a text, such as 'nose_mouth_hard', not 3"),
+    ],
+)
+def test_an_option_of_another_type_is_refused_with_what_it_should_be(kind, name, options, said):
+    with pytest.raises(occmask.OptionError, match=said):
+        getattr(occmask, kind).build(occmask.Spec(name, **options))
+    assert occmask.PROTOCOLS.build(occmask.Spec("stress", cells=None, areas=[1 / 2], seed=3))
+
+
+def test_an_option_that_is_needed_is_asked_for_by_name():
+    with pytest.raises(occmask.OptionError, match="occluder 'pictures' needs the option 'folder'"):
+        occmask.OCCLUDERS.build("pictures")

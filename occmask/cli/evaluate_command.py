@@ -32,7 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="see occmask list --kind protocol (default: pairs for pairs, identification with a gallery, else stress)",
     )
     parser.add_argument(
-        "--set", dest="changes", action="append", default=[], metavar="NAME=VALUE", help="an option of the protocol"
+        "--set",
+        dest="changes",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the protocol; several at once",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for result.json and report.html")
     parser.add_argument("--pairs", metavar="FILE", help="a list of pairs (LFW's pairs.txt, CSV) among DATA's pictures")
@@ -70,6 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
         print(json.dumps(result.to_dict()))
         return
     print(format_result(result))
+    if result.notes:
+        print("\n" + "\n".join(f"note: {note}" for note in result.notes))
     if arguments.out is not None:
         print(f"\n{arguments.out / 'report.html'}  everything on one page")
         print(f"{arguments.out / 'result.json'}  all figures; compare two with occmask compare")

@@ -32,10 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set",
         dest="options",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of the recipe, such as factor=2.0, share=0.4, region=twoeyes or part=left_eye",
+        help="an option of the recipe, such as factor=2.0, share=0.4, region=twoeyes or part=left_eye; several at once",
     )
     parser.add_argument(
         "--occluders",

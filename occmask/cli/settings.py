@@ -10,6 +10,8 @@ from typing import Any
 from ..errors import OptionError
 from ..spec import Spec
 
+_PYTHON = {"None": None, "True": True, "False": False}  # which JSON spells otherwise
+
 
 def read_changes(pairs: Sequence[str]) -> dict[str, Any]:
     """`["mask_decoder=spatial", "k=4"]` -> the changes for `build` or a recipe; values are JSON or plain words."""
@@ -21,7 +23,7 @@ def read_changes(pairs: Sequence[str]) -> dict[str, Any]:
         try:
             value = json.loads(text)
         except ValueError:
-            value = text
+            value = _PYTHON.get(text, text)
         changes[name] = Spec.of(value) if isinstance(value, dict) else value
     return changes
 

@@ -88,7 +88,7 @@ class AreaPlacement:
         if not isinstance(occluder, RectangularOccluder):
             raise OptionError(
                 f"an exact area needs an occluder that fills a rectangle, and {type(occluder).__name__} has no fill(); "
-                "use Spec('rectangle'), or place it with RandomPlacement() or WornPlacement()"
+                "use 'rectangle' or 'pictures', or another placement"
             )
 
     def __call__(self, occluder: Occluder, rng: Generator, image_size: tuple[int, int]) -> Placed:
@@ -112,11 +112,11 @@ class WornPlacement:
 
     def __call__(self, occluder: Occluder, rng: Generator, image_size: tuple[int, int]) -> Placed:
         height, width = image_size
-        worn = occluder.worn
-        dx, dy = rng.normal(0, worn.jitter * width, 2)
-        wide = max(1, round(worn.width * width * (1 + worn.stretch * rng.uniform(-1, 1))))
+        worn, span = occluder.worn, height * 96 / 112  # a wider picture shows more beside the face, not a wider face
+        dx, dy = rng.normal(0, worn.jitter * span, 2)
+        wide = max(1, round(worn.width * span * (1 + worn.stretch * rng.uniform(-1, 1))))
         pixels = occluder.draw(rng, wide)
-        left = round(worn.x * width + dx - pixels.shape[1] / 2)
+        left = round(width / 2 + (worn.x - 0.5) * span + dx - pixels.shape[1] / 2)
         top = round(worn.y * height + dy - pixels.shape[0] / 2)
         return Placed(pixels, left, top)
 

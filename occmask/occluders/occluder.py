@@ -12,12 +12,15 @@ from .textures import TEST_TEXTURES, TRAIN_TEXTURES
 
 
 class Worn(NamedTuple):
-    """Where an occluder naturally sits on an aligned face, as fractions of the image."""
+    """Where an occluder naturally sits on an aligned 112x96 face, as fractions of that picture.
 
-    x: float  # its centre, of the image's width
-    y: float  # its centre, of the image's height
-    width: float  # of the image's width
-    jitter: float = 0.02  # standard deviation of the centre, of the image's width
+    In a wider or narrower picture the face has the same place about the middle, and so has what it wears.
+    """
+
+    x: float  # its centre, of the picture's width
+    y: float  # its centre, of the picture's height
+    width: float  # of the picture's width
+    jitter: float = 0.02  # standard deviation of the centre, of the picture's width
     stretch: float = 0.06  # largest change of the width, as a share of it
 
 

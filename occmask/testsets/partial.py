@@ -49,7 +49,7 @@ def part_box(part: str, points: NDArray[np.float64], image_size: tuple[int, int]
         for axis, (edge, limit) in enumerate(zip(PARTS[part], limits, strict=True))
     )
     if x0 >= x1 or y0 >= y1:
-        raise DataError(f"the {part} of the face lies outside the picture by its five points {points.tolist()}")
+        raise DataError(f"the part {part!r} of the face lies outside the picture by its five points {points.tolist()}")
     return Box(x0, y0, x1, y1)
 
 

@@ -66,6 +66,22 @@ def test_a_run_prints_a_table_and_writes_a_result_and_a_page(capsys, weights, fa
     assert result.model["fingerprint"] in page
 
 
+def test_the_notes_are_printed_under_the_table(capsys, weights, faces):
+    words = ["--gallery", faces, "--protocol", "identification", "--quiet"]
+    code, out, _ = run(capsys, weights, faces, *words)
+    assert code == 0
+    assert "note: all: 16 of 16 probes bear the name of a gallery picture of the same person" in out
+
+
+def test_settings_follow_one_flag_and_may_be_spelled_as_in_python_and_a_wrong_one_is_named(capsys, weights, faces):
+    code, out, _ = run(capsys, weights, faces, *STRESS, "--set", "cells=None", "seed=3", "--quiet", "--json")
+    settings = json.loads(out)["settings"]
+    assert (code, settings["cells"], settings["seed"]) == (0, None, 3)
+    code, _, err = run(capsys, weights, faces, *STRESS, "--set", "areas=0.4")
+    assert code == 2
+    assert "protocol 'stress': 'areas' is a list, each of it a number" in err
+
+
 def test_json_is_the_result_and_no_pictures_leaves_faces_out(capsys, weights, faces, tmp_path):
     code, out, _ = run(capsys, weights, faces, *STRESS, "--out", tmp_path, "--no-pictures", "--json", "--quiet")
     assert code == 0

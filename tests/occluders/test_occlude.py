@@ -197,7 +197,7 @@ def test_an_area_is_half_to_twice_as_tall_as_wide(share: float, seed: int) -> No
 
 
 def test_an_area_needs_an_occluder_that_fills_it() -> None:
-    with pytest.raises(OptionError, match=r"Cup has no fill\(\); use Spec\('rectangle'\)"):
+    with pytest.raises(OptionError, match=r"Cup has no fill\(\); use 'rectangle' or 'pictures'"):
         Occlusions(("rectangle", "cup"), AreaPlacement(0.2))
     for wrong in ((0, 0.5), (0.5, 0.2), (0.5, 1.5)):
         with pytest.raises(OptionError, match="0 < low <= high <= 1"):
@@ -216,6 +216,15 @@ def test_what_is_worn_sits_where_it_belongs(name: str, hidden: slice, free: slic
     covered = cover_probes(face()[None].repeat(40, 0), name, seed=0, grey=False).covered.mean(0)
     assert covered[hidden, 36:60].mean() > (0.5 if name == "sunglasses" else 0.8)
     assert covered[free].mean() < 0.1
+
+
+@pytest.mark.parametrize("name", [name for name in DRAWN if name != "face_mask"])
+@given(seed=SEEDS)
+def test_what_is_worn_has_one_size_on_the_face_however_wide_the_picture_is(name: str, seed: int) -> None:
+    occluder = OCCLUDERS.build(name)
+    narrow, wide = (WornPlacement()(occluder, np.random.default_rng(seed), (112, width)) for width in (96, 112))
+    assert (wide.left, wide.top) == (narrow.left + 8, narrow.top)  # 112x96 is columns 8 to 104 of 112x112
+    assert (wide.pixels == narrow.pixels).all()
 
 
 # -- drawing a share -----------------------------------------------------------------------------
