@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -91,9 +92,15 @@ class Result:
             raise ProtocolError(f"this is no result of a protocol ({type(e).__name__}: {e})") from e
 
     def save(self, path: str | Path) -> None:
-        """Write the result as strict JSON: no NaN, no infinity. Raises `ProtocolError` as `to_dict` does."""
+        """Write the result as strict JSON: no NaN, no infinity; a file that was there is replaced when it is whole.
+
+        Raises `ProtocolError` as `to_dict` does.
+        """
+        target = Path(path)
         text = json.dumps(self.to_dict(), allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        unfinished = target.with_name(f".{target.name}.unfinished")
+        unfinished.write_text(text + "\n", encoding="utf-8")
+        os.replace(unfinished, target)
 
     @classmethod
     def load(cls, path: str | Path) -> Result:
