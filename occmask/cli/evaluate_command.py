@@ -20,7 +20,7 @@ from ..report.protocol_table import format_result
 from ..report.worst_pairs import PairPictures
 from ..spec import Spec
 from .evaluation_data import EvaluationData, pictures_of
-from .settings import read_changes
+from .settings import check_values, read_changes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         _check_folder(arguments.out)
     given = EvaluationData(arguments)
-    protocol = PROTOCOLS.build(Spec(given.protocol, **read_changes(arguments.changes)))
+    changes = read_changes(arguments.changes)
+    check_values(PROTOCOLS[given.protocol], changes)
+    protocol = PROTOCOLS.build(Spec(given.protocol, **changes))
     model = load_model(arguments.weights)
     data = given.load(model.config.input_spec)
     with _counted(quiet=arguments.quiet) as progress:

@@ -38,6 +38,8 @@ class Bootstrap:
             raise OptionError(f"confidence is {self.confidence!r}; it lies strictly between 0 and 1, such as 0.95")
         if self.resamples < 1:
             raise OptionError(f"resamples is {self.resamples!r}; at least 1 is needed, 200 are usual")
+        if self.seed < 0:
+            raise OptionError(f"seed is {self.seed!r}; it is a whole number from 0 on")
 
     def estimates(self, statistic: Statistic, *, num_people: int) -> tuple[Estimate, ...]:
         """The statistics of the whole sample, each with its interval; arguments and errors are those of `draw`."""

@@ -199,3 +199,11 @@ def test_every_command_has_help(command, capsys):
 def test_python_dash_m_works():
     result = subprocess.run([sys.executable, "-m", "occmask", "--version"], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == f"occmask {occmask.__version__}"
+
+
+def test_ctrl_c_while_a_command_is_imported_is_one_line(capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("occmask.cli.import_module", interrupted)
+    assert run(capsys, "evaluate", "a.safetensors", "b.bin") == (130, "", "occmask: stopped\n")

@@ -203,3 +203,22 @@ def test_a_test_set_brings_its_alignment_its_pairs_and_how_much_is_visible(capsy
     code, out, err = run(capsys, weights, faces, "--gallery", faces, "--protocol", "pfr", "--resize", "--quiet")
     assert code == 2
     assert "occmask occlude" in err
+
+
+@pytest.mark.parametrize(
+    ("protocol", "change", "told"),
+    [
+        ("pairs", "fars=1e-4", "fars is a list, such as [0.1,0.01] or null, not 0.0001"),
+        ("pairs", "folds=ten", "folds is a whole number, not 'ten'"),
+        ("pairs", "folds=2.5", "folds is a whole number, not 2.5"),
+        ("pairs", "published=no", "published is true or false, not 'no'"),
+        ("pairs", "resamples=many", "resamples is a whole number, not 'many'"),
+        ("pairs", "seed=-1", "seed is -1; it is a whole number from 0 on"),
+        ("stress", "areas=0.2", "areas is a list, such as [0.1,0.01], not 0.2"),
+        ("stress", "gallery=x", "gallery is a whole number, not 'x'"),
+        ("identification", "ranks=5", "ranks is a list, such as [1,5], not 5"),
+    ],
+)
+def test_an_option_of_another_kind_is_one_line_and_says_the_kind(capsys, weights, faces, protocol, change, told):
+    code, out, err = run(capsys, weights, faces, "--protocol", protocol, "--set", change)
+    assert (code, out, err) == (2, "", f"occmask evaluate: error: {told}\n")
