@@ -172,3 +172,22 @@ def test_the_command_prints_the_parity(tmp_path: Path, capsys: pytest.CaptureFix
     assert list(found["difference"]) == ["embedding"]
     assert found["faces"] == 20
     assert np.isfinite(found["difference"]["embedding"])
+
+
+FULL = """
+import resource, sys
+from occmask.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+sys.exit(main(["export", sys.argv[1], "-o", sys.argv[2]]))
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    occmask.save_weights(trained(), tmp_path / "tiny.safetensors")
+    target = tmp_path / "out" / "face.pt2"
+    words = [sys.executable, "-c", FULL, str(tmp_path / "tiny.safetensors"), str(target)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr[-500:]
+    assert done.stderr.startswith(f"occmask export: error: cannot write {target}: File too large")
+    assert list(target.parent.iterdir()) == []
