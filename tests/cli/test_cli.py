@@ -207,3 +207,18 @@ def test_ctrl_c_while_a_command_is_imported_is_one_line(capsys, monkeypatch):
 
     monkeypatch.setattr("occmask.cli.import_module", interrupted)
     assert run(capsys, "evaluate", "a.safetensors", "b.bin") == (130, "", "occmask: stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--recipe-set", "batch_size=64.5"], "batch_size is a whole number, not 64.5"),
+        (["--recipe-set", "flip=no"], "flip is true or false, not 'no'"),
+        (["--workers", "-1"], "--workers is zero or more, not -1"),
+    ],
+)
+def test_a_setting_of_training_that_cannot_be_is_refused_before_it_starts(capsys, faces, tmp_path, words, told):
+    begin = ["train", faces, "--out", tmp_path / "run", "--recipe", "baseline", "--model", "from_tiny"]
+    code, _, err = run(capsys, *begin, *words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert told in err
