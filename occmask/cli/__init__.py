@@ -45,13 +45,17 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     words = list(sys.argv[1:] if words is None else words)
-    for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
-        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
-        if name in words:  # the others' modules need not be imported
-            module = import_module(f".{name}_command", __name__)
-            module.add_arguments(command)
-            command.set_defaults(run=module.run)
+    try:
+        for name, summary in COMMANDS.items():
+            command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+            command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+            if name in words:  # the others' modules need not be imported
+                module = import_module(f".{name}_command", __name__)
+                module.add_arguments(command)
+                command.set_defaults(run=module.run)
+    except KeyboardInterrupt:  # importing torch takes seconds
+        print("occmask: stopped", file=sys.stderr)
+        return 130
     arguments = parser.parse_args(words)
     try:
         arguments.run(arguments)

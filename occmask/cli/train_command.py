@@ -48,6 +48,8 @@ def _add_changes(parser: argparse.ArgumentParser, flag: str, name: str, what: st
 
 
 def run(arguments: argparse.Namespace) -> None:
+    if arguments.workers < 0:
+        raise OptionError(f"--workers is zero or more, not {arguments.workers}")
     recipe = recipe_named(arguments.recipe, **read_changes(arguments.recipe_changes))
     if recipe.starts_from is not None and arguments.start is None and not arguments.resume:
         raise OptionError(

@@ -46,7 +46,7 @@ class ArrayPictures:
         return image
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class FaceSet:
     """N pictures of known people; nothing is held in memory before `in_memory()` is called.
 
@@ -101,6 +101,14 @@ class FaceSet:
             image_size=(images.shape[1], images.shape[2]),
             template=template,
             grey=is_grey(images),
+        )
+
+    def __repr__(self) -> str:
+        """One line: the arrays of millions of pictures would fill the screen."""
+        height, width = self.image_size
+        return (
+            f"<FaceSet: {len(self)} pictures of {self.num_people} people, {height}x{width}, {self.template!r}, "
+            f"{len(self.skipped)} skipped>"
         )
 
     def __len__(self) -> int:

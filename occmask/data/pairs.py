@@ -26,7 +26,7 @@ from .readers import FaceOptions, faces_from_pictures, faces_of
 NAMED = 20  # pictures or pairs that one message names
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class FacePairs:
     """P pairs of the N distinct pictures of `faces`, in the order of their folds, which are contiguous.
 
@@ -82,6 +82,9 @@ class FacePairs:
             skipped=tuple(skipped),
             doubtful=tuple(doubtful),
         )
+
+    def __repr__(self) -> str:
+        return f"<FacePairs: {len(self)} pairs, {int(self.same.sum())} of one person, of {self.faces!r}>"
 
     def __len__(self) -> int:
         return len(self.same)

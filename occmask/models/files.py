@@ -54,6 +54,11 @@ def read_tensors(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[
             metadata = file.metadata() or {}
             return {name: file.get_tensor(name) for name in file.keys()}, metadata  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError, ValueError) as e:
+        if Path(path).suffix.lower() in (".pth", ".pt", ".ckpt", ".tar"):
+            raise CheckpointError(
+                f"{path} is no file of occmask ({e}); a checkpoint of another project is imported first: "
+                f"occmask import {path} -o model.safetensors"
+            ) from e
         raise CheckpointError(
             f"{path} is not a readable safetensors file ({e}); it may be truncated or of another format: "
             "occmask reads .safetensors and torch's .pth, .pt, .pth.tar and .ckpt"
@@ -69,6 +74,7 @@ def read_pickled(path: str | os.PathLike[str]) -> dict[str, Any]:
             warnings.simplefilter("ignore")
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as e:
+        _check_begins_like_torch(path)
         raise CheckpointError(
             f"{path} holds Python objects besides tensors and is not opened, since they could run code; "
             "save its state_dict alone with torch.save"
@@ -85,6 +91,15 @@ def read_pickled(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not a dictionary of tensors")
     return loaded
+
+
+def _check_begins_like_torch(path: str | os.PathLike[str]) -> None:
+    """torch writes a zip, and wrote a pickle before 1.6; a failed download is often a page of HTML."""
+    with open(path, "rb") as file:
+        start = file.read(512)
+    if not start.startswith((b"PK", b"\x80")):
+        page = "a web page, as failed downloads are" if start.lstrip()[:1] == b"<" else "damaged, or of another format"
+        raise CheckpointError(f"{path} is no torch checkpoint but {page}; it begins with {start[:16]!r}")
 
 
 def _check_unpacked_size(path: str | os.PathLike[str]) -> None:

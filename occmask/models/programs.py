@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 import logging
 import os
@@ -93,7 +94,9 @@ def export(model: FaceModel, path: str | os.PathLike[str], *, occlusion: bool | 
 
 
 def _write_program(program: FaceProgram, path: Path, metadata: dict[str, str]) -> Run:
-    torch.export.save(_exported(program), path, extra_files={"occmask.json": json.dumps(metadata)})
+    made = io.BytesIO()  # written to a path, a full disk makes torch abort the whole process
+    torch.export.save(_exported(program), made, extra_files={"occmask.json": json.dumps(metadata)})
+    path.write_bytes(made.getbuffer())
     loaded = torch.export.load(path).module()
     return lambda images: loaded(images)
 

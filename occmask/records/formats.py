@@ -112,12 +112,26 @@ def format_of(path: str | os.PathLike[str]) -> str:
             raise DataError(f"{shown(where)}: no such file or folder; {_known()}")
         for name, known in FORMATS.items():
             if known.recognises(where):
+                _check_one_thing(where, name)
                 return name
     except (OSError, ValueError) as e:
         if isinstance(e, DataError):
             raise
         raise DataError(f"{shown(where)}: cannot be read ({e})") from e
     raise DataError(f"{shown(where)}: in no format that is read; {_known()}")
+
+
+def _check_one_thing(where: Path, name: str) -> None:
+    """`DataError` for a folder that holds a container and folders beside it: reading one would leave out the other."""
+    if name == "folder" or not where.is_dir():
+        return
+    folders = sorted(entry.name for entry in where.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    if folders:
+        more = f" and {len(folders) - 1} other folders" if len(folders) > 1 else ""
+        raise DataError(
+            f"{shown(where)}: holds {FORMATS[name].looks}, and beside it the folder {shown(folders[0])}{more}; "
+            "name the container's own file, or move one of them away"
+        )
 
 
 def _known() -> str:

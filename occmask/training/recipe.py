@@ -53,6 +53,11 @@ class Recipe:
         for option in ("head_learning_rate", "clip_gradient"):
             if getattr(self, option) is not None:
                 self._require(option, lambda v: v > 0, "is positive, or None")
+        for option in ("batch_size", "shift", "seed", "log_every", "checkpoint_every"):
+            self._require(option, lambda v: isinstance(v, int), "is a whole number")
+        for option in ("flip", "freezes_trunk"):
+            if not isinstance(getattr(self, option), bool):  # the word "no" would count as true
+                raise OptionError(f"recipe {self.name!r}: {option} is true or false, not {getattr(self, option)!r}")
         if self.batch_size < 2:
             raise OptionError(f"recipe {self.name!r}: batch_size is at least 2 (BatchNorm), not {self.batch_size!r}")
 

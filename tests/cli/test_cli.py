@@ -199,3 +199,26 @@ def test_every_command_has_help(command, capsys):
 def test_python_dash_m_works():
     result = subprocess.run([sys.executable, "-m", "occmask", "--version"], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == f"occmask {occmask.__version__}"
+
+
+def test_ctrl_c_while_a_command_is_imported_is_one_line(capsys, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("occmask.cli.import_module", interrupted)
+    assert run(capsys, "evaluate", "a.safetensors", "b.bin") == (130, "", "occmask: stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--recipe-set", "batch_size=64.5"], "batch_size is a whole number, not 64.5"),
+        (["--recipe-set", "flip=no"], "flip is true or false, not 'no'"),
+        (["--workers", "-1"], "--workers is zero or more, not -1"),
+    ],
+)
+def test_a_setting_of_training_that_cannot_be_is_refused_before_it_starts(capsys, faces, tmp_path, words, told):
+    begin = ["train", faces, "--out", tmp_path / "run", "--recipe", "baseline", "--model", "from_tiny"]
+    code, _, err = run(capsys, *begin, *words)
+    assert (code, err.count("\n")) == (2, 1)
+    assert told in err

@@ -240,3 +240,24 @@ def test_a_test_set_brings_its_alignment_its_pairs_and_how_much_is_visible(capsy
     code, out, err = run(capsys, weights, faces, "--gallery", faces, "--protocol", "pfr", "--resize", "--quiet")
     assert code == 2
     assert "occmask occlude" in err
+
+
+@pytest.mark.parametrize(
+    ("protocol", "change", "told"),
+    [
+        ("pairs", "fars=1e-4", "'fars' is a list, each of it a number or None, not 0.0001"),
+        ("pairs", "folds=ten", "'folds' is a whole number, such as 10, not 'ten'"),
+        ("pairs", "folds=2.5", "'folds' is a whole number, such as 10, not 2.5"),
+        ("pairs", "published=no", "'published' is True or False, such as False, not 'no'"),
+        ("pairs", "resamples=many", "'resamples' is a whole number, such as 200, not 'many'"),
+        ("pairs", "seed=-1", "seed is -1; at least 0 is needed"),
+        ("stress", "areas=0.2", "'areas' is a list, each of it a number"),
+        ("stress", "gallery=x", "'gallery' is a whole number, such as 5, not 'x'"),
+        ("identification", "ranks=5", "'ranks' is a list, each of it a whole number, such as (1, 5), not 5"),
+    ],
+)
+def test_an_option_of_another_kind_is_one_line_and_says_the_kind(capsys, weights, faces, protocol, change, told):
+    code, out, err = run(capsys, weights, faces, "--protocol", protocol, "--set", change)
+    assert (code, out) == (2, "")
+    assert told in err
+    assert err.count("\n") == 1

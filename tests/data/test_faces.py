@@ -109,3 +109,7 @@ def test_too_few_people_for_the_folds_is_said_with_what_would_work() -> None:
         people_folds(faces([0, 0]))
     with pytest.raises(OptionError, match="at least 2"):
         people_folds(faces([0, 1]), folds=1)
+
+
+def test_a_set_introduces_itself_in_one_line() -> None:
+    assert repr(faces([0, 1] * 50)) == "<FaceSet: 100 pictures of 2 people, 4x4, 'arcface', 0 skipped>"

@@ -543,3 +543,20 @@ def test_the_licence_goes_wherever_the_weights_go(tmp_path, capsys):
     assert "licence     research only" in told
     assert '"iresnet18"' in told
     assert main(["show", str(path), "--set", "k=3"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [(b"<!DOCTYPE html><html>log in</html>", "a web page, as failed downloads are"), (b"garbage" * 99, "damaged")],
+)
+def test_what_is_no_checkpoint_at_all_is_not_called_unsafe(data, told, tmp_path):
+    path = tmp_path / "backbone.pth"
+    path.write_bytes(data)
+    with pytest.raises(occmask.CheckpointError, match=told):
+        import_checkpoint(path)
+
+
+def test_loading_another_project_s_checkpoint_as_a_model_names_the_import(insightface, tmp_path):
+    torch.save(insightface.state_dict(), tmp_path / "backbone.pth")
+    with pytest.raises(occmask.CheckpointError, match=r"occmask import .*backbone\.pth"):
+        occmask.load_model(tmp_path / "backbone.pth")

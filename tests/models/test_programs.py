@@ -192,3 +192,22 @@ def test_the_weights_of_an_onnx_file_are_in_place_before_the_graph_that_needs_th
     monkeypatch.setattr(programs.os, "replace", replace)
     occmask.export(trained(head=None), tmp_path / "face.onnx")
     assert moved == ["face.onnx.data", "face.onnx"]
+
+
+FULL = """
+import resource, sys
+from occmask.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, 1 << 16))
+sys.exit(main(["export", sys.argv[1], "-o", sys.argv[2]]))
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    occmask.save_weights(trained(), tmp_path / "tiny.safetensors")
+    target = tmp_path / "out" / "face.pt2"
+    words = [sys.executable, "-c", FULL, str(tmp_path / "tiny.safetensors"), str(target)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr[-500:]
+    assert done.stderr.startswith(f"occmask export: error: cannot write {target}: File too large")
+    assert list(target.parent.iterdir()) == []

@@ -425,3 +425,20 @@ def test_a_table_of_pairs_that_is_none_is_told(text: str | None, expected: str, 
     with pytest.raises(DataError, match=expected):
         convert(paired, tmp_path / "x.tar", pairs=tmp_path / "own.csv", progress=False)
     assert not os.path.exists(tmp_path / "x.tar")
+
+
+def test_a_container_among_folders_of_people_is_not_taken_for_all_of_it(paired: Path, tmp_path: Path) -> None:
+    convert(paired, tmp_path / "both" / "train.rec", progress=False)
+    assert len(open_records(tmp_path / "both"))
+    (tmp_path / "both" / "ann").mkdir()
+    with pytest.raises(DataError, match=r"train\.rec.*beside it the folder ann; name the container's own file"):
+        convert(tmp_path / "both", tmp_path / "x.tar", progress=False)
+    assert len(open_records(tmp_path / "both" / "train.rec"))
+
+
+def test_pairs_may_leave_the_extension_out_as_lfw_does(paired: Path, tmp_path: Path) -> None:
+    names = [open_records(paired).name(index) for index in range(2)]
+    listed = "".join(f"{names[0]},{name},1\n" for name in names[1:])
+    (tmp_path / "own.csv").write_text("left,right,same\n" + listed.replace(".jpg", ""))
+    report = convert(paired, tmp_path / "x.bin", pairs=tmp_path / "own.csv", progress=False)
+    assert (report.written, report.skipped) == (1, ())

@@ -61,14 +61,20 @@ class _Pair(NamedTuple):
 def _find_pairs(reader: RecordReader, named: Sequence[ListedPair]) -> tuple[list[_Pair], list[Skipped]]:
     """The pairs whose records the reader has, and those that lack one."""
     wanted = {name for pair in named for name in (pair.left, pair.right)}
-    found = {name: index for index in range(len(reader)) if (name := reader.name(index)) in wanted}
+    found: dict[str, int] = {}
+    for index in range(len(reader)):
+        name = reader.name(index)
+        for called in (name, os.path.splitext(name)[0]):  # LFW's lists leave the extension out
+            if called in wanted:
+                found.setdefault(called, index)
     pairs, lost = [], []
     for pair in named:
         missing = [short(name) for name in (pair.left, pair.right) if name not in found]
         if missing:
             lost.append(_lost(pair, f"no record {' and no record '.join(missing)}"))
         else:
-            pairs.append(_Pair(pair, found[pair.left], found[pair.right]))
+            left, right = found[pair.left], found[pair.right]
+            pairs.append(_Pair(pair._replace(left=reader.name(left), right=reader.name(right)), left, right))
     return pairs, lost
 
 
