@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from ..errors import OptionError
-from ..images.pixels import crop, fit
+from ..images.pixels import sized
 from ..images.reading import read_picture, shown
 from ..measure import answers
 from ..models import load_model
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
         )
     picture = read_picture(arguments.face)
     size = model.config.image_size
-    image = fit(picture, size) if arguments.resize else crop(picture, size, shown(arguments.face))
+    image = sized(picture, size, shown(arguments.face), resize=arguments.resize)
     answer = answers(model, image[None])
     cells, box, covered = answer.cells[0].numpy(), answer.box[0].numpy(), answer.covered[0].item()
     drawn = draw_face(FacePicture(image=image, cells=cells, box=box), scale=4)

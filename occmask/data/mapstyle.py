@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import DataError
-from ..images.pixels import Pixels, check_image_size, crop, fit
+from ..images.pixels import Pixels, check_image_size, sized
 from ..images.reading import decode_picture, read_picture
 from ..images.skipping import Skipped
 from .faces import FaceSet
@@ -47,7 +47,7 @@ class MapStylePictures:
     def read(self, index: int) -> Pixels:
         name = self.name(index)
         picture = _picture(_cell(_row(self.dataset, index), self.image, 0, name), name)
-        return fit(picture, self.image_size) if self.resize else crop(picture, self.image_size, name)
+        return sized(picture, self.image_size, name, resize=self.resize)
 
 
 def faces_from_mapstyle(

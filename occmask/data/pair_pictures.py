@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..images.pixels import Pixels
-from ..images.reading import read_bytes, shown
+from ..images.pixels import Pixels, sized
+from ..images.reading import decode_picture, read_bytes, shown
 from ..images.skipping import Skipped
 from .faces import Pictures
-from .readers import aligned
 from .sources import load_faces
 
 
@@ -38,7 +37,8 @@ class FilePictures:
 
     def read(self, index: int) -> Pixels:
         name = shown(self.names[index])
-        return aligned(read_bytes(self.paths[index], name=name), name, image_size=self.image_size, resize=self.resize)
+        picture = decode_picture(read_bytes(self.paths[index], name=name), name)
+        return sized(picture, self.image_size, name, resize=self.resize)
 
 
 class NamedPictures(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..images.pixels import Pixels, check_image_size, crop, fit, is_grey
+from ..images.pixels import Pixels, check_image_size, is_grey, sized
 from ..images.reading import decode_picture, shown
 from ..images.skipping import Skipped, check_unreadable, listed
 from ..records.record import RecordReader
@@ -47,13 +47,8 @@ class RecordPictures:
 
     def read(self, index: int) -> Pixels:
         record = self.records[index]
-        return aligned(record.image, shown(record.name), image_size=self.image_size, resize=self.resize)
-
-
-def aligned(data: bytes, name: str, *, image_size: tuple[int, int], resize: bool) -> Pixels:
-    """An encoded picture as uint8 (H, W, 3) of `image_size`; of another size only where `resize` allows it."""
-    picture = decode_picture(data, name)
-    return fit(picture, image_size) if resize else crop(picture, image_size, name)
+        name = shown(record.name)
+        return sized(decode_picture(record.image, name), self.image_size, name, resize=self.resize)
 
 
 class FaceLoader:

@@ -56,6 +56,11 @@ def crop(picture: Image.Image, image_size: tuple[int, int], name: str) -> Pixels
     return fit(picture, image_size)
 
 
+def sized(picture: Image.Image, image_size: tuple[int, int], name: str, *, resize: bool) -> Pixels:
+    """An aligned picture at `image_size`: cropped, or resized from any other size where that is allowed."""
+    return fit(picture, image_size) if resize else crop(picture, image_size, name)
+
+
 def to_tensor(images: Pixels, spec: InputSpec | None = None) -> Tensor:
     """uint8 RGB pixels (N, H, W, 3) as the float32 tensor (N, 3, H, W) that a model of this spec takes.
 

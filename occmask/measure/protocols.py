@@ -7,7 +7,8 @@ import inspect
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 import numpy as np
 import torch
@@ -18,9 +19,19 @@ from ..devices import usable_device
 from ..errors import ProtocolError
 from ..images.pixels import Pixels, to_tensor
 from ..models.face import FaceModel
-from ..protocols.inputs import Embedder
+from ..protocols.inputs import Embedder, Faces, Pairs, PartialAndWhole, ProbesAndGallery
+from ..protocols.megaface import WithDistractors
 from ..protocols.result import Result
 from ..protocols.versions import computed_with
+
+# What a protocol may take, and how a person gives it.
+_ADVICE: dict[Any, str] = {
+    Faces: "one set of faces: give no pairs and no gallery",
+    Pairs: "pairs: give a .bin, or a list of pairs among the faces (--pairs)",
+    ProbesAndGallery: "probes against a gallery: give both (--gallery)",
+    PartialAndWhole: "partial faces against whole ones: give a test set of occmask occlude, and --gallery",
+    WithDistractors: "probes among distractors: give both (--distractors)",
+}
 
 
 def run_protocol(
@@ -67,20 +78,19 @@ def run_protocol(
 
 def _check_takes(protocol: Callable[..., Any], data: Any) -> None:
     """A protocol says by the annotation of its second argument what it measures; nothing is known of others."""
-    parameters = list(inspect.signature(protocol).parameters.values())
+    try:
+        parameters = list(inspect.signature(protocol, eval_str=True).parameters.values())
+    except NameError:  # an annotation imported for type checkers only
+        return
     if not parameters or parameters[0].name != "embed":
         raise ProtocolError(
             f"{type(protocol).__name__} takes arrays, not a model and data; call it from Python, or choose a protocol "
             "such as 'stress'"
         )
-    wanted = str(parameters[1].annotation) if len(parameters) > 1 else ""
-    if wanted == "Pairs" and not hasattr(data, "same"):
-        raise ProtocolError("this protocol measures pairs: give a .bin, or a list of pairs among the faces (--pairs)")
-    several = wanted.startswith(("ProbesAndGallery", "PartialAndWhole", "WithDistractors"))
-    if several and not isinstance(data, Mapping) and not hasattr(data, "gallery"):
-        raise ProtocolError("this protocol measures probes against a gallery: give both (--gallery)")
-    if wanted == "Faces" and (isinstance(data, Mapping) or hasattr(data, "same") or hasattr(data, "gallery")):
-        raise ProtocolError("this protocol measures one set of faces: give no pairs and no gallery")
+    wanted = parameters[1].annotation if len(parameters) > 1 else Any
+    kinds = [get_origin(kind) or kind for kind in (get_args(wanted) if isinstance(wanted, UnionType) else (wanted,))]
+    if all(kind in _ADVICE or kind is Mapping for kind in kinds) and not isinstance(data, tuple(kinds)):
+        raise ProtocolError(f"this protocol measures {_ADVICE[kinds[0]]}")
 
 
 def embedder_of(model: FaceModel, *, progress: Callable[[int], object] | None = None) -> Embedder:

@@ -27,6 +27,13 @@ class Probes(NamedTuple):
     covered: NDArray[np.bool_]  # (N, H, W)
 
 
+class Condition(NamedTuple):
+    """One way of covering every probe; None covers nothing."""
+
+    name: str
+    occlusion: Occlusions | None
+
+
 def cover_probes(images: Pixels, condition: str, *, seed: int, grey: bool) -> Probes:
     """The pictures uint8 (N, H, W, 3) under one of `CONDITIONS`.
 
@@ -38,13 +45,20 @@ def cover_probes(images: Pixels, condition: str, *, seed: int, grey: bool) -> Pr
         raise ShapeError(f"pictures are uint8 (N, H, W, 3), not {images.dtype} {images.shape}")
     if not 0 <= seed < 2**32:
         raise OptionError(f"seed is a whole number in 0 .. 2**32 - 1, not {seed!r}")
-    occlusion = _occlusion(condition)
+    return cover(images, Condition(condition, _occlusion(condition)), first=0, seed=seed, grey=grey)
+
+
+def cover(images: Pixels, condition: Condition, *, first: int, seed: int, grey: bool) -> Probes:
+    """Pictures uint8 (n, H, W, 3), the probes number `first` and following, under one condition.
+
+    Probe i depends on (seed, condition's name, i) alone, so every model, in batches of any size, sees the same.
+    """
     out = Probes(
         images.copy(), np.zeros((len(images), 4), np.float32), np.zeros((len(images), *images.shape[1:3]), bool)
     )
     for i, image in enumerate(images):
-        rng = np.random.default_rng((seed, zlib.crc32(condition.encode()), i))
-        face = clean(image) if occlusion is None else occlusion(image, rng, grey=grey)
+        rng = np.random.default_rng((seed, zlib.crc32(condition.name.encode()), first + i))
+        face = clean(image) if condition.occlusion is None else condition.occlusion(image, rng, grey=grey)
         out.images[i], out.box[i], out.covered[i] = face
     return out
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from numpy.random import Generator
 
 from ..errors import OptionError
-from ..images.pixels import Pixels
-from ..occluders.conditions import Probes
-from ..occluders.occlude import AreaPlacement, Occlusions, Placed, WornPlacement, clean
+from ..occluders.conditions import Condition
+from ..occluders.occlude import AreaPlacement, Occlusions, Placed, WornPlacement
 from ..occluders.occluder import TRAIN_OCCLUDERS, Occluder, RectangularOccluder
 from ..occluders.textures import TEST_TEXTURES
 from ..spec import Spec
@@ -31,13 +28,6 @@ DRAWN_OCCLUDERS = (
     "cup",
 )
 _TEST_RECTANGLE = Spec("rectangle", textures=tuple(TEST_TEXTURES))
-
-
-class Condition(NamedTuple):
-    """One way of covering every probe; None covers nothing."""
-
-    name: str
-    occlusion: Occlusions | None
 
 
 class CellPlacement:
@@ -98,22 +88,6 @@ def held_out(names: Sequence[str]) -> tuple[str, ...]:
     """Those of the occluders that occmask's own recipes never train on."""
     trained = {spec.name for spec in TRAIN_OCCLUDERS}
     return tuple(name for name in names if name not in trained)
-
-
-def cover(images: Pixels, condition: Condition, *, first: int, seed: int, grey: bool) -> Probes:
-    """Pictures uint8 (n, H, W, 3), the probes number `first` and following, under one condition.
-
-    Probe i depends on (seed, condition's name, i) alone, as in `occmask.occluders.conditions.cover_probes`, so
-    batches of any size, and every model, see the same pictures.
-    """
-    out = Probes(
-        images.copy(), np.zeros((len(images), 4), np.float32), np.zeros((len(images), *images.shape[1:3]), bool)
-    )
-    for i, image in enumerate(images):
-        rng = np.random.default_rng((seed, zlib.crc32(condition.name.encode()), first + i))
-        face = clean(image) if condition.occlusion is None else condition.occlusion(image, rng, grey=grey)
-        out.images[i], out.box[i], out.covered[i] = face
-    return out
 
 
 def _distinct(conditions: Sequence[Condition]) -> tuple[Condition, ...]:

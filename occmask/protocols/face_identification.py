@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -113,9 +114,7 @@ class FaceIdentification:
                 "ranks": list(self.ranks),
                 "fars": list(self.fars),
                 "flip": self.flip,
-                "confidence": self.bootstrap.confidence,
-                "resamples": self.bootstrap.resamples,
-                "seed": self.bootstrap.seed,
+                **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
             },
             data={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from ..images.pixels import Pixels
 Embedder: TypeAlias = Callable[[Pixels], NDArray[np.float32]]
 
 
+@runtime_checkable
 class Faces(Protocol):
     """N pictures of people; `occmask.data.faces.FaceSet` is one."""
 
@@ -40,6 +41,7 @@ class Faces(Protocol):
         ...
 
 
+@runtime_checkable
 class Pairs(Protocol):
     """P pairs of N distinct pictures, in the order of their folds; `occmask.data.pairs.FacePairs` is one."""
 

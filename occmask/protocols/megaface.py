@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import NamedTuple
 
 import numpy as np
@@ -97,9 +98,7 @@ class MegaFaceIdentification:
             settings={
                 "ranks": list(self.ranks),
                 "flip": self.flip,
-                "confidence": self.bootstrap.confidence,
-                "resamples": self.bootstrap.resamples,
-                "seed": self.bootstrap.seed,
+                **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
             },
             data={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from ..devices import usable_device
 from ..evaluation.bootstrap import Bootstrap
@@ -90,9 +91,7 @@ class MaskedFaceVerification:
                 "fars": list(self.fars),
                 "flip": self.flip,
                 "exclude_same_name": self.exclude_same_name,
-                "confidence": self.bootstrap.confidence,
-                "resamples": self.bootstrap.resamples,
-                "seed": self.bootstrap.seed,
+                **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
             },
             data={

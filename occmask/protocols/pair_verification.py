@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -98,9 +99,7 @@ class PairVerification:
                 "folds": self.folds,
                 "fars": list(fars),
                 "published": self.published,
-                "confidence": self.bootstrap.confidence,
-                "resamples": self.bootstrap.resamples,
-                "seed": self.bootstrap.seed,
+                **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
             },
             data={

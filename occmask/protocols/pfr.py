@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import pairwise
 from numbers import Real
 
@@ -128,9 +129,7 @@ class PartialFaces:
                 "bins": self.edges[1:],
                 "fars": None if self.fars is None else list(self.fars),
                 "flip": self.flip,
-                "confidence": self.bootstrap.confidence,
-                "resamples": self.bootstrap.resamples,
-                "seed": self.bootstrap.seed,
+                **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
             },
             data={

@@ -16,8 +16,9 @@ from ..evaluation.metrics import FloatArray, IntArray
 from ..evaluation.occlusion import OcclusionAccuracy
 from ..evaluation.outcomes import Trials
 from ..images.pixels import Pixels
+from ..occluders.conditions import Condition, cover
 from ..spec import Spec
-from .covering import DRAWN_OCCLUDERS, Condition, blocks, clean_and_areas, cover, held_out, worn
+from .covering import DRAWN_OCCLUDERS, blocks, clean_and_areas, held_out, worn
 from .embedding import check_batch_size, embed_faces
 from .enrolment import ChosenFaces, check_numbers, enrol
 from .inputs import Embedder, Faces

@@ -9,11 +9,11 @@ from occmask.data.faces import FaceSet
 from occmask.errors import OptionError, ProtocolError, ShapeError, UnknownNameError
 from occmask.evaluation.recognition import Verification
 from occmask.occluders import OCCLUDERS
-from occmask.occluders.conditions import cover_probes
+from occmask.occluders.conditions import cover, cover_probes
 from occmask.occluders.occluder import TRAIN_OCCLUDERS
 from occmask.protocols import PROTOCOLS, stress
 from occmask.protocols.compare import compare
-from occmask.protocols.covering import DRAWN_OCCLUDERS, blocks, clean_and_areas, cover, held_out, worn
+from occmask.protocols.covering import DRAWN_OCCLUDERS, blocks, clean_and_areas, held_out, worn
 from occmask.protocols.enrolment import ChosenFaces, enrol
 from occmask.protocols.result import Result
 from occmask.protocols.stress import Stress
