@@ -29,6 +29,7 @@ _LAZY = {
     "EMBEDDINGS": "embeddings",
     "ExportReport": "models",
     "FaceBatch": "shapes",
+    "FaceModel": "models.face",
     "FaceOutput": "shapes",
     "FacePairs": "data.pairs",
     "FaceSet": "data.faces",
@@ -37,21 +38,38 @@ _LAZY = {
     "HEADS": "heads",
     "InputSpec": "images.input_spec",
     "LoadReport": "models",
+    "Losses": "training.objectives",
     "MARGINS": "margins",
     "MASK_DECODERS": "heads",
+    "METHODS": "training",
     "MODELS": "models",
+    "MarginLoss": "margins.loss",
+    "Method": "training.methods",
     "ModelConfig": "models",
+    "OBJECTIVES": "training",
     "OCCLUDERS": "occluders",
     "Occlusion": "shapes",
     "OcclusionAnswer": "shapes",
     "OcclusionTruth": "shapes",
+    "PART_LOCATORS": "parts",
     "PATTERN_PREDICTORS": "heads",
+    "PLACEMENTS": "occluders",
     "PROTOCOLS": "protocols",
     "PatternGrid": "patterns",
+    "RECIPES": "training",
+    "REFINERS": "refiners",
+    "RESTORERS": "restorers",
+    "Recipe": "training.recipe",
+    "Restoration": "shapes",
     "Result": "protocols.result",
+    "Sight": "shapes",
+    "Stage": "training.methods",
     "TESTSETS": "testsets",
+    "answer_from_coverage": "coverage",
     "build": "models",
     "build_loss": "margins",
+    "cover_probes": "occluders.conditions",
+    "coverage_loss": "coverage",
     "describe": "catalogue",
     "export": "models",
     "list_models": "models",
@@ -62,6 +80,8 @@ _LAZY = {
     "optimize": "models",
     "run_protocol": "measure.protocols",
     "save_weights": "models",
+    "to_tensor": "images.pixels",
+    "train": "training.loop",
 }
 
 __all__ = [
@@ -71,16 +91,24 @@ __all__ = [
     "HEADS",
     "MARGINS",
     "MASK_DECODERS",
+    "METHODS",
     "MODELS",
+    "OBJECTIVES",
     "OCCLUDERS",
+    "PART_LOCATORS",
     "PATTERN_PREDICTORS",
+    "PLACEMENTS",
     "PROTOCOLS",
+    "RECIPES",
+    "REFINERS",
+    "RESTORERS",
     "TESTSETS",
     "CheckpointError",
     "DataError",
     "DuplicateNameError",
     "ExportReport",
     "FaceBatch",
+    "FaceModel",
     "FaceOutput",
     "FacePairs",
     "FaceSet",
@@ -88,6 +116,9 @@ __all__ = [
     "FeatureShape",
     "InputSpec",
     "LoadReport",
+    "Losses",
+    "MarginLoss",
+    "Method",
     "ModelConfig",
     "Occlusion",
     "OcclusionAnswer",
@@ -97,13 +128,20 @@ __all__ = [
     "PatternGrid",
     "PluginError",
     "ProtocolError",
+    "Recipe",
+    "Restoration",
     "Result",
     "ShapeError",
+    "Sight",
     "Spec",
+    "Stage",
     "TrainingError",
     "UnknownNameError",
+    "answer_from_coverage",
     "build",
     "build_loss",
+    "cover_probes",
+    "coverage_loss",
     "describe",
     "export",
     "list_models",
@@ -114,11 +152,14 @@ __all__ = [
     "optimize",
     "run_protocol",
     "save_weights",
+    "to_tensor",
+    "train",
 ]
 
 if TYPE_CHECKING:
     from .backbones import BACKBONES
     from .catalogue import describe
+    from .coverage import answer_from_coverage, coverage_loss
     from .data import DATASETS
     from .data.faces import FaceSet
     from .data.pairs import FacePairs, load_pairs
@@ -126,7 +167,9 @@ if TYPE_CHECKING:
     from .embeddings import EMBEDDINGS
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .images.input_spec import InputSpec
+    from .images.pixels import to_tensor
     from .margins import MARGINS, build_loss
+    from .margins.loss import MarginLoss
     from .measure.protocols import run_protocol
     from .models import (
         MODELS,
@@ -141,12 +184,32 @@ if TYPE_CHECKING:
         optimize,
         save_weights,
     )
-    from .occluders import OCCLUDERS
+    from .models.face import FaceModel
+    from .occluders import OCCLUDERS, PLACEMENTS
+    from .occluders.conditions import cover_probes
+    from .parts import PART_LOCATORS
     from .patterns import PatternGrid
     from .protocols import PROTOCOLS
     from .protocols.result import Result
-    from .shapes import FaceBatch, FaceOutput, FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
+    from .refiners import REFINERS
+    from .restorers import RESTORERS
+    from .shapes import (
+        FaceBatch,
+        FaceOutput,
+        FaceShapes,
+        FeatureShape,
+        Occlusion,
+        OcclusionAnswer,
+        OcclusionTruth,
+        Restoration,
+        Sight,
+    )
     from .testsets import TESTSETS
+    from .training import METHODS, OBJECTIVES, RECIPES
+    from .training.loop import train
+    from .training.methods import Method, Stage
+    from .training.objectives import Losses
+    from .training.recipe import Recipe
 
 
 def __getattr__(name: str) -> Any:

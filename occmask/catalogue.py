@@ -10,16 +10,21 @@ from .data import DATASETS
 from .errors import OptionError, did_you_mean
 from .margins import MARGINS
 from .models.config import COMPONENTS, MODELS
-from .occluders import OCCLUDERS
+from .occluders import OCCLUDERS, PLACEMENTS
 from .protocols import PROTOCOLS
 from .registry import Registry
 from .testsets import TESTSETS
+from .training import METHODS, OBJECTIVES, RECIPES
 
 KINDS: dict[str, Registry[Any]] = {
     "model": MODELS,
     **COMPONENTS,
     "margin": MARGINS,
+    "method": METHODS,
+    "recipe": RECIPES,
+    "objective": OBJECTIVES,
     "occluder": OCCLUDERS,
+    "placement": PLACEMENTS,
     "dataset": DATASETS,
     "protocol": PROTOCOLS,
     "testset": TESTSETS,
@@ -48,8 +53,7 @@ def _show(default: Any) -> str:
 def describe(kind: str, name: str) -> Description:
     """What a component does and which options it takes: `describe("head", "from")`, `describe("model", "from_r50")`.
 
-    Kinds: model, backbone, head, embedding, mask_decoder, pattern_predictor, margin, occluder, dataset,
-    protocol, testset.
+    `occmask.catalogue.KINDS` are the kinds; an unknown one is an `OptionError` that lists them.
     """
     if kind not in KINDS:
         raise OptionError(

@@ -31,7 +31,8 @@ class Registry(Generic[T]):
 
     `builtin` maps a name to "module:attribute", so importing occmask imports no model code.
     Entry points of `group` add names without importing the plug-in.  Look-up order: registered
-    here, built in, entry point; "package.module:Attribute" needs no registration at all.
+    here, built in, entry point; "package.module:Attribute" needs no registration at all.  A registered factory may
+    stand for a family: with a static method `member(name)` giving factories, "family:name" is one of them.
     """
 
     def __init__(self, kind: str, group: str, builtin: Mapping[str, str]):
@@ -70,7 +71,8 @@ class Registry(Generic[T]):
     def __getitem__(self, name: str) -> Callable[..., T]:
         if name not in self._loaded:
             if ":" in name:
-                return self._import_path(name)
+                family, _, member = name.partition(":")
+                return self._member(family, member) if family in self else self._import_path(name)
             if name in self._builtin:
                 self._loaded[name] = _import(self._builtin[name])
             elif name in self.plugins:
@@ -80,7 +82,8 @@ class Registry(Generic[T]):
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._loaded or name in self._builtin or name in self.plugins
+        family = name.partition(":")[0] if isinstance(name, str) else name
+        return any(known in (name, family) for known in (*self._loaded, *self._builtin, *self.plugins))
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._loaded, *self._builtin, *self.plugins}))
@@ -94,6 +97,11 @@ class Registry(Generic[T]):
     def is_builtin(self, name: str) -> bool:
         """Whether occmask itself ships the component."""
         return name in self._builtin
+
+    def plugin_of(self, name: str) -> str | None:
+        """The distribution that a component, or the family it belongs to, comes from; None: no plug-in."""
+        entry = self.plugins.get(name) or self.plugins.get(name.partition(":")[0])
+        return None if entry is None else _distribution(entry)
 
     @property
     def plugins(self) -> Mapping[str, EntryPoint]:
@@ -114,6 +122,13 @@ class Registry(Generic[T]):
         """Names and defaults of a component's keyword options (`inspect.Parameter.empty`: required)."""
         parameters = inspect.signature(self[name]).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def _member(self, family: str, member: str) -> Callable[..., T]:
+        """`timm:resnet18`: the factory registered as "timm" says by `member(name)` which factory that is."""
+        find = getattr(self[family], "member", None)
+        if find is None:
+            raise UnknownNameError(self.kind, f"{family}:{member}", self)
+        return find(member)  # type: ignore[no-any-return]
 
     def _load(self, entry: EntryPoint) -> Callable[..., T]:
         source = f"{self.kind} {entry.name!r} comes from plug-in {_distribution(entry)!r} ({entry.value})"

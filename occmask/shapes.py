@@ -37,6 +37,7 @@ class FaceBatch(NamedTuple):
     image: Tensor  # (B, 3, H, W) float in [-1, 1]
     label: Tensor  # (B,) int64
     truth: OcclusionTruth | None = None  # None: nobody knows, or nothing is covered
+    clean: Tensor | None = None  # (B, 3, H, W) the same faces uncovered; only for objectives that ask for them
 
 
 class Occlusion(NamedTuple):
@@ -44,6 +45,20 @@ class Occlusion(NamedTuple):
 
     mask: Tensor  # logits of "keep": (B, C, H, W) or (B, 1, H, W) gate the top map, (B, D) gates the embedding
     pattern: Tensor | None = None  # the predictor's output: (B, P) class logits, or (B, 5) corners and a logit
+
+
+class Restoration(NamedTuple):
+    """What a restorer makes of a batch of images."""
+
+    image: Tensor  # (B, 3, H, W) in the range of the images it was given
+    coverage: Tensor | None = None  # (B, 1, h, w) logits of "this place is covered", on a grid of its own
+
+
+class Sight(NamedTuple):
+    """What a refiner sees in a batch of images, before any stage of the trunk has run."""
+
+    coverage: Tensor  # (B, 1, h, w) logits of "this place is covered", on a grid of its own
+    features: tuple[Tensor, ...] = ()  # whatever its `refine` wants to read again
 
 
 class OcclusionAnswer(NamedTuple):
@@ -61,3 +76,6 @@ class FaceOutput(NamedTuple):
     clean: Tensor | None = None  # (B, D) without the mask; only with clean=True
     mask: Tensor | None = None  # see Occlusion.mask; set whenever there is a head
     pattern: Tensor | None = None  # see Occlusion.pattern; in training, or with occlusion=True
+    coverage: Tensor | None = None  # (B, 1, h, w) logits of a refiner
+    restoration: Restoration | None = None  # of a restorer; its image is what the trunk saw
+    part: Tensor | None = None  # (B, 4) of a part locator: the box that was looked at once more

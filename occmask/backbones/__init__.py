@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ..registry import Registry
@@ -20,6 +21,18 @@ class Backbone(Protocol):
     shapes: tuple[FeatureShape, ...]
 
     def __call__(self, image: Tensor) -> tuple[Tensor, ...]: ...  # (B, 3, H, W) -> maps, finest first
+
+
+class RefinableBackbone(Backbone, Protocol):
+    """A backbone that hands each map to somebody before its next stage reads it.
+
+    It says so by `refinable = True`; `refine(level, map)` gives the map to go on with, in the same shape, and is what
+    the backbone returns at that place.
+    """
+
+    refinable: bool
+
+    def __call__(self, image: Tensor, refine: Callable[[int, Tensor], Tensor] | None = None) -> tuple[Tensor, ...]: ...
 
 
 BACKBONES: Registry[Backbone] = Registry(

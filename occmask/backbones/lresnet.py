@@ -6,7 +6,7 @@ Module names (`conv1 bn1 prelu1 layerL.i...`) are the field's, so published trun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
@@ -47,6 +47,8 @@ class ResidualTrunk(nn.Module):
     `strides`: of the stem and the first block of each stage.
     """
 
+    refinable = True
+
     def __init__(
         self, image_size: tuple[int, int], *, blocks: Sequence[int], widths: Sequence[int], strides: Sequence[int]
     ):
@@ -66,11 +68,15 @@ class ResidualTrunk(nn.Module):
         self.shapes = tuple(shapes)
         xavier_initialise(self)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, ...]:  # (B, 3, H, W)
+    def forward(  # (B, 3, H, W)
+        self, image: Tensor, refine: Callable[[int, Tensor], Tensor] | None = None
+    ) -> tuple[Tensor, ...]:
         x = self.prelu1(self.bn1(self.conv1(image)))
         maps = []
-        for index in range(1, len(self.shapes) + 1):
-            x = self.get_submodule(f"layer{index}")(x)
+        for level in range(len(self.shapes)):
+            x = self.get_submodule(f"layer{level + 1}")(x)
+            if refine is not None:
+                x = refine(level, x)
             maps.append(x)
         return tuple(maps)
 

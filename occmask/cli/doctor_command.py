@@ -79,7 +79,7 @@ def _self_check() -> dict[str, Any]:
     start = time.perf_counter()
     torch.manual_seed(0)
     model = build("from_tiny")
-    loss = build_loss("cosface", embedding_dim=model.embedding.width, num_classes=4)
+    loss = build_loss("cosface", embedding_dim=model.width, num_classes=4)
     images, label = torch.rand(8, 3, *model.config.image_size) * 2 - 1, torch.arange(8) % 4
     box = torch.tensor([[0.0, 0.5, 1.0, 1.0]]).repeat(8, 1)
     optimiser = torch.optim.SGD([*model.parameters(), *loss.parameters()], lr=0.02)

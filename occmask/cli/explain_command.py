@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     out = check_output(arguments.out)
     model = load_model(arguments.weights)
-    if model.head is None:
+    if not model.sees_occlusion:
         raise OptionError(
             f"{arguments.weights} holds a model without an occlusion head; explain needs one, such as FROM"
         )

@@ -13,9 +13,12 @@ from ..errors import CheckpointError, OptionError
 from ..margins import build_loss
 from ..margins.loss import MarginLoss
 from ..models import build, load_weights
+from ..models.config import OCCLUSION_PARTS
 from ..models.face import FaceModel
 from ..spec import Spec
-from ..training import RECIPES, recipe_named, train
+from ..training import RECIPES
+from ..training.loop import train
+from ..training.recipe import recipe_named
 from .settings import read_changes
 
 
@@ -57,8 +60,8 @@ def run(arguments: argparse.Namespace) -> None:
             "and pass its last.safetensors as --start"
         )
     torch.manual_seed(recipe.seed)
-    changes = read_changes(arguments.changes)
-    model = build(arguments.model, **(changes if recipe.has_head else {**changes, "head": None}))
+    absent = {part: None for part in OCCLUSION_PARTS if part not in recipe.parts}
+    model = build(arguments.model, **{**read_changes(arguments.changes), **absent})
     faces = load_faces(
         arguments.faces,
         image_size=model.config.image_size,
@@ -72,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     margin = Spec(arguments.margin, **read_changes(arguments.margin_changes))
     loss = build_loss(
         margin,
-        embedding_dim=model.embedding.width,
+        embedding_dim=model.width,
         num_classes=max(2, faces.num_people),
     )
     if arguments.start is not None:

@@ -29,7 +29,8 @@ class FaceStream(Dataset[FaceBatch]):
 
     `occlusion` covers faces (None: all clean).  `flip` mirrors half of the samples.  `jitter` varies the face's
     contrast by up to that share and its brightness by half of it; `shift` moves it by up to that many pixels,
-    repeating its edge.  `spec` is the model's (None: RGB in [-1, 1]).  Raises `OptionError` for a value out of range,
+    repeating its edge.  `spec` is the model's (None: RGB in [-1, 1]).  `with_clean` adds `clean` (3, H, W), the same
+    face before it was covered.  Raises `OptionError` for a value out of range,
     `DataError` for an empty set, and, on reading, for a file that can no longer be read.
     """
 
@@ -44,6 +45,7 @@ class FaceStream(Dataset[FaceBatch]):
         jitter: float = 0.0,
         shift: int = 0,
         spec: InputSpec | None = None,
+        with_clean: bool = False,
     ):
         if not 0 <= seed < 2**32:
             raise OptionError(f"seed is a whole number in 0 .. 2**32 - 1, not {seed!r}")
@@ -56,7 +58,7 @@ class FaceStream(Dataset[FaceBatch]):
             raise DataError("an empty set of faces cannot be trained on")
         self.faces, self.seed, self.length = faces, seed, length
         self.occlusion, self.flip, self.jitter, self.shift = occlusion, flip, jitter, shift
-        self.spec = spec
+        self.spec, self.with_clean = spec, with_clean
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
@@ -69,14 +71,16 @@ class FaceStream(Dataset[FaceBatch]):
         sample = int(self._permutation(epoch)[place])
         rng = np.random.default_rng((self.seed, epoch, sample))
         face = clean(self._augment(self.faces.image(sample), rng))
+        uncovered = face
         if self.occlusion is not None:
             face = self.occlusion(face.image, rng, grey=self.faces.grey)
         if self.flip and rng.random() < 0.5:
-            face = mirror(face)
+            face, uncovered = mirror(face), mirror(uncovered)
         return FaceBatch(
             image=to_tensor(face.image[None], self.spec)[0],
             label=torch.tensor(int(self.faces.labels[sample])),
             truth=OcclusionTruth(torch.from_numpy(face.box), torch.from_numpy(face.covered)),
+            clean=to_tensor(uncovered.image[None], self.spec)[0] if self.with_clean else None,
         )
 
     def _permutation(self, epoch: int) -> NDArray[np.int64]:
@@ -101,7 +105,8 @@ class FaceStream(Dataset[FaceBatch]):
 
 
 def collate(items: Sequence[FaceBatch]) -> FaceBatch:
-    """Samples to one batch: image (B, 3, H, W), label (B,), truth.box (B, 4), truth.covered (B, H, W)."""
+    """Samples to one batch: image and clean (B, 3, H, W), label (B,), truth.box (B, 4), truth.covered (B, H, W)."""
+    uncovered = [item.clean for item in items if item.clean is not None]
     boxes: list[Tensor] = []
     covered: list[Tensor] = []
     for item in items:
@@ -113,4 +118,5 @@ def collate(items: Sequence[FaceBatch]) -> FaceBatch:
         image=torch.stack([item.image for item in items]),
         label=torch.stack([item.label for item in items]),
         truth=OcclusionTruth(torch.stack(boxes), torch.stack(covered)),
+        clean=torch.stack(uncovered) if uncovered else None,
     )

@@ -11,7 +11,7 @@ from ..occluders.conditions import CONDITIONS, Probes
 from ..report.figures import FacePicture
 from ..report.results import condition_name
 from ..shapes import OcclusionAnswer
-from .methods import Method
+from ..training.methods import Trained
 
 # One probe a picture, of twelve people; the numbers were written down before anything was trained.
 _PROBES = (12, 31, 57, 78, 101, 119, 136, 152, 171, 188, 66, 93)
@@ -19,7 +19,7 @@ _SHOWN = (*CONDITIONS, "clean")
 
 
 def choose_pictures(
-    methods: Mapping[str, Method], probes: FaceSet, conditions: Mapping[str, Probes]
+    methods: Mapping[str, Trained], probes: FaceSet, conditions: Mapping[str, Probes]
 ) -> list[FacePicture]:
     """One face a condition (and a second clean one) with the answer of FROM, or of `retrofit` for want of it."""
     method = methods.get("from") or methods.get("retrofit")

@@ -7,34 +7,23 @@ The optimiser settings were chosen on ORL pictures 4-5 of each person with train
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..errors import OptionError, UnknownNameError
 from ..spec import Spec
-from ..training import Recipe, recipe_named
+from ..training.budgets import SMALL, Budget
+from ..training.methods import method_named, stage_recipe
+from ..training.recipe import Recipe
 
 MODEL = "from_tiny"
 MARGIN = Spec("cosface", scale=16.0, margin=0.2)
 FAR = 1e-2
-BATCH_SIZE = 32
 DEFAULT_RECIPES = ("baseline", "augmented", "from")
 ALL_RECIPES = (*DEFAULT_RECIPES, "frozen", "retrofit")
 
 # The question each recipe answers is a comparison with this other one.
 CONTROLS = {"augmented": "baseline", "from": "augmented", "frozen": "baseline", "retrofit": "frozen"}
-
-_SECOND_STAGE: dict[str, Any] = {"optimiser": Spec("adamw", learning_rate=1e-3), "head_learning_rate": 3e-3}
-_JITTER, _SHIFT = 0.15, 4  # contrast, and pixels
-_SETTINGS: dict[str, dict[str, Any]] = {
-    "baseline": {"optimiser": Spec("sgd", learning_rate=0.05, momentum=0.9, nesterov=True)},
-    "augmented": _SECOND_STAGE,
-    "from": _SECOND_STAGE,
-    "frozen": _SECOND_STAGE,
-    "retrofit": _SECOND_STAGE,
-}
-STEPS = {"baseline": 150, "augmented": 300, "from": 300, "frozen": 400, "retrofit": 400}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,18 +54,11 @@ class DemoSettings:
         object.__setattr__(self, "recipes", tuple(name for name in ALL_RECIPES if name in wanted))
 
 
+def demo_budget(steps: int | None) -> Budget:
+    """The small budget, or every stage cut to `steps`."""
+    return SMALL if steps is None else replace(SMALL, first_steps=steps, more_steps=steps)
+
+
 def demo_recipe(name: str, *, num_faces: int, seed: int, steps: int | None) -> Recipe:
-    """A recipe at the demo's size: small batches, few steps, a cosine with warm-up, gradients clipped."""
-    return recipe_named(
-        name,
-        epochs=(steps or STEPS[name]) * BATCH_SIZE / num_faces,
-        batch_size=BATCH_SIZE,
-        schedule=Spec("cosine"),
-        warm_up=0.1,
-        clip_gradient=5.0,
-        jitter=_JITTER,
-        shift=_SHIFT,
-        # The second stage sees other batches than the first, and all second stages see the same ones.
-        seed=seed if name == "baseline" else seed + 500,
-        **_SETTINGS[name],
-    )
+    """What a method of the demo is trained by; each has one stage."""
+    return stage_recipe(method_named(name), 0, demo_budget(steps), num_faces=num_faces, seed=seed)

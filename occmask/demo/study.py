@@ -28,10 +28,12 @@ from ..report.curves import curves_of, draw_curves
 from ..report.figures import draw_occlusions
 from ..report.page import write_report
 from ..report.table import format_table
+from ..training.budgets import SMALL
+from ..training.methods import Trained
 from ..version import __version__
-from .methods import Method, train_methods
+from .methods import train_methods
 from .pictures import choose_pictures
-from .settings import BATCH_SIZE, CONTROLS, FAR, MARGIN, MODEL, DemoSettings, demo_recipe
+from .settings import CONTROLS, FAR, MARGIN, MODEL, DemoSettings, demo_recipe
 
 _FOLDS = 4
 _COMPARED = (("from", "baseline"), *CONTROLS.items())
@@ -51,7 +53,7 @@ def run_demo(settings: DemoSettings) -> str:
     conditions = probes_by_condition(probes)
     seconds: dict[str, float] = {}
     runs: list[dict[str, Scores]] = []
-    first: dict[str, Method] = {}
+    first: dict[str, Trained] = {}
     for seed in range(settings.seeds):
         methods = train_methods(gallery, settings.recipes, seed=seed, steps=settings.steps, progress=settings.progress)
         first = first or methods
@@ -161,13 +163,13 @@ def _settings(settings: DemoSettings, *, num_faces: int) -> dict[str, Any]:
         recipes[name] = {"steps": recipe.num_steps(num_faces)} | {
             key: value
             for key, value in recipe.to_dict().items()
-            if key in ("clean_share", "optimiser", "head_learning_rate", "occlusion_weight", "freezes_trunk")
+            if key in ("clean_share", "optimiser", "parts_learning_rate", "occlusion_weight", "freezes")
         }
     return {
         "data": "ORL, 40 people: gallery and training pictures 1-5, probes 6-10",
         "model": MODEL,
         "margin loss": MARGIN.to_dict(),
-        "batch size": BATCH_SIZE,
+        "batch size": SMALL.common["batch_size"],
         "far": FAR,
         "confidence": 0.95,
         "verification": "known people, unseen pictures: all pairs of gallery pictures and probes",

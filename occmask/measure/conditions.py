@@ -68,7 +68,7 @@ def score_known_people(
         scores.identification[name] = {"rank1": named.rank1}
         scores.verification[name] = {"auc": verified.auc, "tar": verified.tar[far]}
         scores.correct[name] = named.correct
-        if model.head is not None:
+        if model.sees_occlusion:
             predicted = answers(model, condition.images).box.numpy()
             scores.occlusion[name] = {"iou": OcclusionAccuracy()(predicted, condition.box, probes.labels).iou}
     return scores

@@ -60,7 +60,7 @@ def run_protocol(
         model.config.input_spec.check(size=faces.image_size, template=faces.template)
     model.to(usable_device(device))
     options: dict[str, Any] = {}
-    if model.head is not None and "locate" in inspect.signature(protocol).parameters:
+    if model.sees_occlusion and "locate" in inspect.signature(protocol).parameters:
         options["locate"] = locator(model)
     result = protocol(embedder_of(model, progress=progress), data, **options)
     described = {"size": list(model.config.image_size), "template": model.config.template}

@@ -12,25 +12,35 @@ from ..embeddings import EMBEDDINGS
 from ..errors import OptionError, did_you_mean
 from ..heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
 from ..images.input_spec import InputSpec
+from ..parts import PART_LOCATORS
+from ..refiners import REFINERS
 from ..registry import Registry
+from ..restorers import RESTORERS
 from ..spec import Spec
 
 # Settings and options of these names hold components, wherever they stand.
 COMPONENTS: dict[str, Registry[Any]] = {
+    "restorer": RESTORERS,
+    "part_locator": PART_LOCATORS,
     "backbone": BACKBONES,
+    "refiner": REFINERS,
     "head": HEADS,
     "embedding": EMBEDDINGS,
     "mask_decoder": MASK_DECODERS,
     "pattern_predictor": PATTERN_PREDICTORS,
 }
 
+PARTS = ("restorer", "part_locator", "backbone", "refiner", "head", "embedding")  # of a model, in the order of a batch
+OCCLUSION_PARTS = ("restorer", "part_locator", "refiner", "head")  # a recogniser needs none of them
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """The full truth about a model; `ModelConfig.from_dict(config.to_dict()) == config`.
 
-    `image_size` is (height, width) in pixels; `head=None` is a plain recogniser without a mask branch.  `template`,
-    `colour`, `mean` and `scale` say what else the pictures are like: see `InputSpec`.
+    `image_size` is (height, width) in pixels; without `restorer`, `part_locator`, `refiner` and `head` it is a plain
+    recogniser that deals with no occlusion.  `template`, `colour`, `mean` and `scale` say what else the pictures are
+    like: see `InputSpec`.
     """
 
     image_size: tuple[int, int] = (112, 96)
@@ -38,7 +48,10 @@ class ModelConfig:
     colour: str = "RGB"
     mean: float = 127.5
     scale: float = 127.5
+    restorer: Spec | None = None
+    part_locator: Spec | None = None
     backbone: Spec = Spec("lresnet")
+    refiner: Spec | None = None
     head: Spec | None = Spec("from")
     embedding: Spec = Spec("flat")
 
@@ -48,12 +61,17 @@ class ModelConfig:
             raise OptionError(f"image_size is (height, width) in pixels, such as (112, 96), not {size!r}")
         object.__setattr__(self, "image_size", tuple(size))
         _ = self.input_spec  # refuses what cannot be
-        for name in ("backbone", "head", "embedding"):
+        for name in PARTS:
             value = getattr(self, name)
-            if value is None and name != "head":
-                raise OptionError(f"a model needs a {name}; only the head may be None")
+            if value is None and name not in OCCLUSION_PARTS:
+                raise OptionError(f"a model needs a {name}; only {', '.join(OCCLUSION_PARTS)} may be None")
             if value is not None:
                 object.__setattr__(self, name, Spec.of(value))
+
+    @property
+    def occlusion_parts(self) -> tuple[str, ...]:
+        """Which of `OCCLUSION_PARTS` the model has."""
+        return tuple(name for name in OCCLUSION_PARTS if getattr(self, name) is not None)
 
     @property
     def input_spec(self) -> InputSpec:
@@ -78,7 +96,7 @@ class ModelConfig:
         """Plain data for JSON."""
         plain = self.input_spec.to_dict()
         plain = {"image_size": plain.pop("size"), **plain}
-        for name in ("backbone", "head", "embedding"):
+        for name in PARTS:
             spec = getattr(self, name)
             plain[name] = None if spec is None else spec.to_dict()
         return plain
@@ -141,7 +159,7 @@ def _owner(config: ModelConfig, option: str) -> list[str]:
 
 def components(config: ModelConfig) -> Iterator[tuple[list[str], Registry[Any], Spec]]:
     """Every component of the config with its path, nested ones after their owners."""
-    waiting = [([name], getattr(config, name)) for name in ("backbone", "head", "embedding")]
+    waiting = [([name], getattr(config, name)) for name in PARTS]
     while waiting:
         path, value = waiting.pop(0)
         if value is None:

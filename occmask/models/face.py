@@ -1,16 +1,23 @@
-"""The model: backbone -> occlusion head -> mask -> embedding."""
+"""The model: restorer -> part -> backbone, refined between its stages -> occlusion head -> mask -> embedding."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from occmask_kernels.masking import mask_apply, mask_apply_and_gate
 
-from ..backbones import BACKBONES
+from ..backbones import BACKBONES, Backbone, RefinableBackbone
+from ..coverage import answer_from_coverage
 from ..embeddings import EMBEDDINGS
 from ..errors import OptionError, ShapeError
 from ..heads import HEADS
+from ..parts import PART_LOCATORS
+from ..parts.crop import crop_part
+from ..refiners import REFINERS
+from ..restorers import RESTORERS
 from ..shapes import FaceOutput, FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
 from .config import ModelConfig
 
@@ -29,14 +36,37 @@ class FaceModel(nn.Module):
         self.config = config
         self.origin: dict[str, str] = {}
         height, width = config.image_size
+        image = FeatureShape(3, height, width)
+        self.restorer = None if config.restorer is None else RESTORERS.build(config.restorer, image)
+        self.part_locator = None if config.part_locator is None else PART_LOCATORS.build(config.part_locator, image)
         self.backbone = BACKBONES.build(config.backbone, config.image_size)
         maps = tuple(self.backbone.shapes)
+        self.refiner = None
+        if config.refiner is not None:
+            _require_refinable(self.backbone, config)
+            self.refiner = REFINERS.build(config.refiner, image, maps)
         self.embedding = EMBEDDINGS.build(config.embedding, maps[-1])
         self.head = None
         if config.head is not None:
-            shapes = FaceShapes(FeatureShape(3, height, width), maps, self.embedding.width)
-            self.head = HEADS.build(config.head, shapes)
+            self.head = HEADS.build(config.head, FaceShapes(image, maps, self.embedding.width))
         self.threshold: float | None = getattr(self.head, "threshold", None)
+
+    @property
+    def width(self) -> int:
+        """D: numbers of an embedding.  With a part locator those of the whole face and then those of the part."""
+        return self.embedding.width * (1 if self.part_locator is None else 2)
+
+    @property
+    def sees_occlusion(self) -> bool:
+        """Whether the model says what is covered."""
+        finds = self.restorer is not None and self.restorer.finds_cover
+        return self.head is not None or self.refiner is not None or finds
+
+    @property
+    def has_occlusion_loss(self) -> bool:
+        """Whether any part learns what is covered."""
+        parts = (self.head, self.refiner, self.restorer, self.part_locator)
+        return any(hasattr(part, "loss") for part in parts if part is not None)
 
     def forward(self, images: Tensor, *, occlusion: bool = False, clean: bool = False) -> FaceOutput:
         """Embed a batch of aligned faces.
@@ -46,35 +76,76 @@ class FaceModel(nn.Module):
         What is not asked for is not computed.  Raises `ShapeError` for images that do not fit.
         """
         self._check(images)
-        maps = self.backbone(images)
+        restoration = None if self.restorer is None else self.restorer(images)
+        seen = images if restoration is None else restoration.image
+        if self.part_locator is None:
+            return self._embed(seen, occlusion=occlusion, clean=clean)._replace(restoration=restoration)
+        box = self.part_locator(seen)
+        both = self._embed(torch.cat([seen, crop_part(seen, box)]), occlusion=occlusion, clean=clean)
+        return _side_by_side(both)._replace(restoration=restoration, part=box)
+
+    def _embed(self, images: Tensor, *, occlusion: bool, clean: bool) -> FaceOutput:
+        """Trunk, mask and embedding of what is to be looked at."""
+        maps, coverage = self._maps(images)
         top = maps[-1]
         if self.head is None:
             embedding = self.embedding(top)
-            return FaceOutput(embedding, clean=embedding if clean else None)
+            return FaceOutput(embedding, clean=embedding if clean else None, coverage=coverage)
         pattern = occlusion or self.training
         found = self._find_mask(maps, pattern=pattern)
         if found.mask.ndim == 2:  # (B, D) gates the finished embedding
             plain = self.embedding(top)
             embedding, found = self._gate(plain, found, pattern=pattern)
-            return FaceOutput(embedding, plain if clean else None, found.mask, found.pattern)
+            return FaceOutput(embedding, plain if clean else None, found.mask, found.pattern, coverage)
         # (B, C, H, W) or (B, 1, H, W) gates the top map
         gated, found = self._gate(top, found, pattern=pattern)
         embedding = self.embedding(gated)
-        return FaceOutput(embedding, self.embedding(top) if clean else None, found.mask, found.pattern)
+        return FaceOutput(embedding, self.embedding(top) if clean else None, found.mask, found.pattern, coverage)
+
+    def _maps(self, images: Tensor) -> tuple[tuple[Tensor, ...], Tensor | None]:
+        """The trunk's maps, cleaned between its stages if there is a refiner, and the coverage that one saw."""
+        refiner = self.refiner
+        if refiner is None:
+            return self.backbone(images), None
+        sight = refiner(images)
+        trunk = cast(RefinableBackbone, self.backbone)
+        return trunk(images, lambda level, features: refiner.refine(level, features, sight)), sight.coverage
 
     def occlusion_loss(self, output: FaceOutput, truth: OcclusionTruth) -> Tensor:
-        """The head's loss of what it predicted in `output`: a scalar, the paper's L_pred."""
-        if self.head is None or output.mask is None:
-            raise OptionError("a model without a head has no occlusion loss; build it with one, such as head='from'")
-        return self.head.loss(Occlusion(output.mask, output.pattern), truth)
+        """What the parts that deal with occlusion lose in `output`, summed: a scalar; for FROM the paper's L_pred."""
+        losses = []
+        if self.head is not None and output.mask is not None:
+            losses.append(self.head.loss(Occlusion(output.mask, output.pattern), truth))
+        if self.refiner is not None and output.coverage is not None:
+            losses.append(self.refiner.loss(output.coverage, truth))
+        restored = None if output.restoration is None else output.restoration.coverage
+        for part, said in ((self.restorer, restored), (self.part_locator, output.part)):
+            loss = getattr(part, "loss", None)
+            if said is not None and loss is not None:
+                losses.append(loss(said, truth))
+        if not losses:
+            raise OptionError(
+                "no part of this model has an occlusion loss; build it with one that has, such as head='from'"
+            )
+        return torch.stack(losses).sum()
 
     def occlusion_answer(self, output: FaceOutput) -> OcclusionAnswer:
-        """What the model believes is covered; needs `model(images, occlusion=True)`."""
-        if self.head is None:
+        """What the model believes is covered; needs `model(images, occlusion=True)`.
+
+        The head says so; without one the refiner's coverage, without that the restorer's.
+        """
+        if not self.sees_occlusion:
             raise OptionError("a model without a head sees no occlusion; build it with one, such as head='from'")
-        if output.pattern is None:
-            raise OptionError("this output holds no pattern; call the model with occlusion=True")
-        return self.head.answer(output.pattern)
+        if self.head is not None:
+            if output.pattern is None:
+                raise OptionError("this output holds no pattern; call the model with occlusion=True")
+            return self.head.answer(output.pattern)
+        coverage = output.coverage
+        if coverage is None and output.restoration is not None:
+            coverage = output.restoration.coverage
+        if coverage is None:
+            raise OptionError("this output holds no coverage; it is not the output of this model")
+        return answer_from_coverage(coverage)
 
     def _find_mask(self, maps: tuple[Tensor, ...], *, pattern: bool) -> Occlusion:
         """The mask, and the pattern only where asking the whole head is the way to it."""
@@ -113,3 +184,33 @@ class FaceModel(nn.Module):
                     f"images lie in [-1, 1] and are finite; the largest value here is {peak:g}. "
                     "Scale 8-bit pictures by (x - 127.5) / 127.5 and leave out pictures with NaN"
                 )
+
+
+def _require_refinable(backbone: Backbone, config: ModelConfig) -> None:
+    if not getattr(backbone, "refinable", False):
+        assert config.refiner is not None
+        raise OptionError(
+            f"refiner {config.refiner.name!r} works between the stages of the trunk, and backbone "
+            f"{config.backbone.name!r} does not let it (refinable = True); use 'tiny', 'lresnet' or 'iresnet'"
+        )
+
+
+def _side_by_side(both: FaceOutput) -> FaceOutput:
+    """The output for 2B pictures, B whole faces and then their parts, as one for B faces.
+
+    Embeddings are joined; mask, pattern and coverage are those of the whole face.
+    """
+
+    def joined(x: Tensor | None) -> Tensor | None:
+        return None if x is None else torch.cat(x.chunk(2), dim=1)
+
+    def whole(x: Tensor | None) -> Tensor | None:
+        return None if x is None else x.chunk(2)[0]
+
+    return FaceOutput(
+        torch.cat(both.embedding.chunk(2), dim=1),
+        joined(both.clean),
+        whole(both.mask),
+        whole(both.pattern),
+        whole(both.coverage),
+    )

@@ -21,6 +21,7 @@ class InferenceModel(FaceModel):
         nn.Module.__init__(self)  # the parts come from `model`; none is built
         parts = copy.deepcopy(model).requires_grad_(False)
         self.config, self.threshold = parts.config, parts.threshold
+        self.restorer, self.part_locator, self.refiner = parts.restorer, parts.part_locator, parts.refiner
         self.backbone, self.embedding, self.head = parts.backbone, parts.embedding, parts.head
         self.eval()
 
@@ -49,7 +50,8 @@ def optimize(model: FaceModel) -> FaceModel:
     The copy is in evaluation mode, channels-last, without what only predicts the pattern, and each BatchNorm is folded
     into its neighbouring layer wherever that is exact; on a CPU convolutions keep a second copy of their weights, in
     oneDNN's layout.  In float32, embeddings agree within 1e-5 of their length (an R50; an R100 with fresh weights
-    within 1e-4), cosines within 1e-8.  Parts that `torch.export` cannot follow are kept as they are.  Its config is the
+    within 1e-4), cosines within 1e-8.  Parts that `torch.export` cannot follow, and a trunk with a refiner between its
+    stages, are kept as they are.  Its config is the
     original's, and to train, to save, or to ask what is covered (`occlusion=True`) takes the original.
     Raises `OptionError` for anything but a `FaceModel`.
     """
@@ -62,7 +64,8 @@ def optimize(model: FaceModel) -> FaceModel:
     height, width = optimized.config.image_size
     image = torch.zeros(2, 3, height, width, device=like.device, dtype=like.dtype)
     maps = tuple(image.new_zeros(2, *shape) for shape in model.backbone.shapes)
-    fold_batchnorms(optimized.backbone, (image,))  # type: ignore[arg-type]
+    if optimized.refiner is None:  # otherwise what runs between the stages is not in the graph that is folded
+        fold_batchnorms(optimized.backbone, (image,))  # type: ignore[arg-type]
     fold_batchnorms(optimized.embedding, (maps[-1],))  # type: ignore[arg-type]
     if optimized.head is not None:
         path = _MaskPath(optimized.head)  # type: ignore[arg-type]

@@ -42,8 +42,8 @@ class ExportReport(NamedTuple):
 class FaceProgram(nn.Module):
     """What is exported: images (B, 3, H, W) as the model's `InputSpec` wants them -> a dictionary of outputs.
 
-    "embedding" (B, D), not normalised; with an occlusion head also "cells" (B, K, K) and "covered" (B,) probabilities,
-    and "box" (B, 4), as in `OcclusionAnswer`.
+    "embedding" (B, D), not normalised; where the model sees occlusion also "cells" (B, K, K) and "covered" (B,)
+    probabilities, and "box" (B, 4), as in `OcclusionAnswer`.
     """
 
     def __init__(self, model: FaceModel, *, occlusion: bool):
@@ -61,9 +61,9 @@ def export(model: FaceModel, path: str | os.PathLike[str], *, occlusion: bool | 
     """Write `model` as a program: `face.pt2` for `torch.export.load`, `face.onnx` for ONNX Runtime and others.
 
     The batch is free; the image size is the model's.  `occlusion`: also answer what is covered (None: whenever the
-    model has a head).  The file carries the model's config and `InputSpec`: as "occmask.json" among the extra files of
-    a .pt2, as metadata of an .onnx.  Before the file appears, its answers are compared with the model's at batch 1, 3
-    and 16.  Raises `OptionError` (another extension, missing packages, a model that cannot be exported) and
+    model sees occlusion).  The file carries the model's config and `InputSpec`: as "occmask.json" among the extra files
+    of a .pt2, as metadata of an .onnx.  Before the file appears, its answers are compared with the model's at batch 1,
+    3 and 16.  Raises `OptionError` (another extension, missing packages, a model that cannot be exported) and
     `CheckpointError` when the answers differ by more than 1e-4 or the file cannot be written; nothing is left then.
     """
     target = Path(path)
@@ -72,10 +72,10 @@ def export(model: FaceModel, path: str | os.PathLike[str], *, occlusion: bool | 
         raise OptionError(f"{target}: a model is exported as .pt2 (torch.export) or .onnx, not {target.suffix!r}")
     if isinstance(model, InferenceModel):
         raise OptionError("an optimized model is packed for this machine; export the original")
-    if occlusion and model.head is None:
+    if occlusion and not model.sees_occlusion:
         raise OptionError("a model without a head sees no occlusion; leave occlusion out")
     own = copy.deepcopy(model).cpu().float().eval().requires_grad_(False)
-    program = FaceProgram(own, occlusion=own.head is not None if occlusion is None else occlusion)
+    program = FaceProgram(own, occlusion=own.sees_occlusion if occlusion is None else occlusion)
     metadata = {name: value for name, value in model_metadata(model).items() if name != "plugins"}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

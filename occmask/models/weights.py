@@ -52,8 +52,7 @@ def model_metadata(model: FaceModel) -> dict[str, str]:
     """What a file must say so that the model can be built from it."""
     plugins = {}
     for path, registry, spec in components(model.config):
-        entry = registry.plugins.get(spec.name)
-        source = entry.dist.name if entry is not None and entry.dist is not None else None
+        source = registry.plugin_of(spec.name)
         if source is None and not registry.is_builtin(spec.name):
             source = f"module {registry[spec.name].__module__}"
         if source is not None:
@@ -161,8 +160,8 @@ def _check_components(config: ModelConfig, plugins: Mapping[str, str], path: str
     """Name the distribution or the module of a component that is not here."""
     at: list[str] = []
     try:
-        for at, registry, spec in components(config):  # noqa: B007 (read when the next look-up fails)
-            if spec.name not in registry and ":" not in spec.name:
+        for at, registry, spec in components(config):
+            if spec.name not in registry and (":" not in spec.name or ".".join(at) in plugins):
                 raise UnknownNameError(registry.kind, spec.name, registry)
     except UnknownNameError as e:
         source = plugins.get(".".join(at), "a plug-in that the file does not name")

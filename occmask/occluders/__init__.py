@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ..registry import Registry
 
 if TYPE_CHECKING:
+    from .occlude import Placement
     from .occluder import Occluder
 
 OCCLUDERS: Registry[Occluder] = Registry(
@@ -27,4 +28,16 @@ OCCLUDERS: Registry[Occluder] = Registry(
     },
 )
 
-__all__ = ["OCCLUDERS"]
+# A placement is built with its options alone; `occluders.occlude.Placement` says what it does.
+PLACEMENTS: Registry[Placement] = Registry(
+    "placement",
+    "occmask.placements",
+    {
+        "anywhere": "occmask.occluders.occlude:RandomPlacement",
+        "area": "occmask.occluders.occlude:AreaPlacement",
+        "cell": "occmask.occluders.cells:RandomCellPlacement",
+        "worn": "occmask.occluders.occlude:WornPlacement",
+    },
+)
+
+__all__ = ["OCCLUDERS", "PLACEMENTS"]

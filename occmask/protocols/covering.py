@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
-from numpy.random import Generator
-
 from ..errors import OptionError
+from ..occluders.cells import CellPlacement
 from ..occluders.conditions import Condition
-from ..occluders.occlude import AreaPlacement, Occlusions, Placed, WornPlacement
-from ..occluders.occluder import TRAIN_OCCLUDERS, Occluder, RectangularOccluder
+from ..occluders.occlude import AreaPlacement, Occlusions, WornPlacement
+from ..occluders.occluder import TRAIN_OCCLUDERS
 from ..occluders.textures import TEST_TEXTURES
 from ..spec import Spec
 
@@ -28,26 +27,6 @@ DRAWN_OCCLUDERS = (
     "cup",
 )
 _TEST_RECTANGLE = Spec("rectangle", textures=tuple(TEST_TEXTURES))
-
-
-class CellPlacement:
-    """A rectangle of `block` of each side of the face, centred on one cell of a grid and clipped by the border."""
-
-    def __init__(self, row: int, column: int, *, cells: int, block: float):
-        self.row, self.column, self.cells, self.block = row, column, cells, block
-
-    def check(self, occluder: Occluder) -> None:
-        """Any occluder that fills a rectangle."""
-        if not isinstance(occluder, RectangularOccluder):
-            raise OptionError(f"a block needs an occluder that fills a rectangle, not {type(occluder).__name__}")
-
-    def __call__(self, occluder: Occluder, rng: Generator, image_size: tuple[int, int]) -> Placed:
-        assert isinstance(occluder, RectangularOccluder)
-        height, width = image_size
-        tall, wide = max(1, round(self.block * height)), max(1, round(self.block * width))
-        top = round((self.row + 0.5) / self.cells * height - tall / 2)
-        left = round((self.column + 0.5) / self.cells * width - wide / 2)
-        return Placed(occluder.fill(rng, tall, wide), left, top)
 
 
 def clean_and_areas(areas: Sequence[float]) -> tuple[Condition, ...]:

@@ -15,15 +15,23 @@ from ..models.files import read_tensors, write_tensors
 from ..models.weights import TRAINING, load_weights, model_metadata, model_tensors
 from .recipe import Recipe
 
-_SLOT = f"{TRAINING}optimiser."
+_SLOT, _LOSS, _OBJECTIVE = (f"{TRAINING}{what}." for what in ("optimiser", "loss", "objective"))
 
 
 def save_checkpoint(
-    path: Path, model: FaceModel, loss: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, *, steps_done: int
+    path: Path,
+    model: FaceModel,
+    loss: nn.Module,
+    objective: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    recipe: Recipe,
+    *,
+    steps_done: int,
 ) -> None:
     """Everything needed to go on as if nothing had happened; `occmask.load_model` reads the same file."""
     tensors = model_tensors(model)
-    tensors |= {f"{TRAINING}loss.{name}": value.clone() for name, value in loss.state_dict().items()}
+    tensors |= {f"{_LOSS}{name}": value.clone() for name, value in loss.state_dict().items()}
+    tensors |= {f"{_OBJECTIVE}{name}": value.clone() for name, value in objective.state_dict().items()}
     for index, slots in optimiser.state_dict()["state"].items():
         tensors |= {f"{_SLOT}{index}.{name}": value.clone() for name, value in slots.items() if value is not None}
     tensors[f"{TRAINING}random.cpu"] = torch.get_rng_state()
@@ -34,7 +42,12 @@ def save_checkpoint(
 
 
 def resume_checkpoint(
-    path: Path, model: FaceModel, loss: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe
+    path: Path,
+    model: FaceModel,
+    loss: nn.Module,
+    objective: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    recipe: Recipe,
 ) -> int:
     """Restore everything `save_checkpoint` wrote; returns how many steps were done.
 
@@ -46,8 +59,10 @@ def resume_checkpoint(
     _check_recipe(path, json.loads(metadata["recipe"]), json.loads(json.dumps(recipe.to_dict())))
     state = optimiser.state_dict()
     state["state"] = _optimiser_slots(tensors)
-    loss_state = _loss_state(path, tensors, loss)
+    loss_state = _state(path, tensors, _LOSS, loss, advice="loss (they differ in {}); resume with the same margin")
+    own = _state(path, tensors, _OBJECTIVE, objective, advice="objective (they differ in {}); resume with the same")
     load_weights(model, path, loss=loss)
+    objective.load_state_dict(own)
     loss.load_state_dict(loss_state)  # beside the class weights, what an adaptive margin has learnt
     optimiser.load_state_dict(state)
     torch.set_rng_state(tensors[f"{TRAINING}random.cpu"])
@@ -65,16 +80,14 @@ def _optimiser_slots(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]
     return slots
 
 
-def _loss_state(path: Path, tensors: dict[str, Tensor], loss: nn.Module) -> dict[str, Tensor]:
-    slot = f"{TRAINING}loss."
+def _state(path: Path, tensors: dict[str, Tensor], slot: str, module: nn.Module, *, advice: str) -> dict[str, Tensor]:
+    """The module's tensors in the file.  How many classes there are, `load_weights` says better."""
     saved = {name.removeprefix(slot): value for name, value in tensors.items() if name.startswith(slot)}
-    wanted = loss.state_dict()
+    wanted = module.state_dict()
     other = sorted(saved.keys() ^ wanted.keys())
     other += [name for name in saved if name in wanted and name != "weight" and saved[name].shape != wanted[name].shape]
     if other:
-        raise CheckpointError(
-            f"{path} was trained with another loss (they differ in {', '.join(other)}); resume with the same margin"
-        )
+        raise CheckpointError(f"{path} was trained with another {advice.format(', '.join(other))}")
     return saved
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,16 +17,17 @@ from ..data.stream import FaceStream, collate
 from ..devices import usable_device
 from ..errors import CheckpointError, OptionError, TrainingError
 from ..margins.loss import MarginLoss
+from ..models.config import COMPONENTS
 from ..models.face import FaceModel
-from ..occluders.occlude import Occlusions, Placement
-from ..occluders.occluder import TRAIN_OCCLUDERS
+from ..occluders import PLACEMENTS
+from ..occluders.occlude import Occlusions
 from ..shapes import FaceBatch
-from ..spec import Spec
+from . import OBJECTIVES
 from .checkpoint import resume_checkpoint, save_checkpoint
 from .log import append_log, cut_log
 from .optimisation import build_optimiser, set_learning_rate
 from .recipe import Recipe
-from .step import StepResult, prepare, training_step
+from .step import StepResult, training_mode, training_step
 
 
 class TrainingSummary(NamedTuple):
@@ -45,8 +46,6 @@ def train(
     faces: FaceSet,
     recipe: Recipe,
     *,
-    occluders: Sequence[Spec | str] = TRAIN_OCCLUDERS,
-    placement: Placement | None = None,
     out: str | Path | None = None,
     resume: bool = False,
     device: str = "cpu",
@@ -55,8 +54,7 @@ def train(
 ) -> TrainingSummary:
     """Train `model` and `loss` in place, both in evaluation mode afterwards.
 
-    `occluders` cover the share of the faces that the recipe asks for, where `placement` puts them (None: FROM's random
-    placement).  `out`: a folder for `last.safetensors` (replaced atomically every `recipe.checkpoint_every` steps and
+    `out`: a folder for `last.safetensors` (replaced atomically every `recipe.checkpoint_every` steps and
     at the end) and `log.jsonl`; None keeps nothing.  `resume`: go on from `out/last.safetensors`; on a CPU the weights
     end bit for bit as without the interruption.
     Raises `TrainingError`, `OptionError`, `CheckpointError` or `DataError`.
@@ -67,53 +65,66 @@ def train(
     model.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     loss.to(where)
     torch.manual_seed(recipe.seed)
-    prepare(model, recipe)
-    loss.train()
-    optimiser = build_optimiser(
-        recipe.optimiser,
-        model,
-        loss,
-        head_learning_rate=recipe.head_learning_rate,
-        weight_decay=recipe.weight_decay,
+    objective = _objective(model, loss, recipe).to(where)
+    with training_mode(model, loss, recipe):
+        optimiser = build_optimiser(
+            recipe.optimiser,
+            model,
+            loss,
+            objective,
+            parts_learning_rate=recipe.parts_learning_rate,
+            weight_decay=recipe.weight_decay,
+        )
+        done, total = 0, recipe.num_steps(len(faces))
+        if folder is not None:
+            done = _open_folder(folder, model, loss, objective, optimiser, recipe, resume=resume)
+        finish = getattr(objective, "finish", None)
+        more = 0 if finish is None else objective.finishing_batches
+        stream = _stream(faces, recipe, model, batches=total + more, clean=objective.needs_clean)
+        batches = (_move(batch, where) for batch in _batches(stream, recipe, first=done, workers=workers))
+        bar = tqdm(total=total, initial=done, desc=recipe.name, unit="step", disable=not progress, dynamic_ncols=True)
+        start, meter = time.perf_counter(), _Meter(loss, recipe)
+        for index in range(done, total):
+            batch = next(batches)
+            set_learning_rate(optimiser, recipe.schedule, index=index, total=total, warm_up=recipe.warm_up)
+            result = training_step(model, loss, objective, optimiser, batch, recipe, index=index)
+            entry = meter.read(result, batch, index=index, last=index + 1 == total)
+            bar.update()
+            if entry is not None:
+                shown = {"loss": f"{entry['loss']:.2f}", "images": f"{entry['images_per_second']:.0f}/s"}
+                bar.set_postfix(shown | ({"accuracy": f"{entry['accuracy']:.2f}"} if "accuracy" in entry else {}))
+                if folder is not None:
+                    rate = optimiser.param_groups[0]["lr"]
+                    append_log(folder / "log.jsonl", {"recipe": recipe.name, **entry, "learning_rate": rate})
+            if folder is not None and (index + 1) % recipe.checkpoint_every == 0 and index + 1 < total:
+                save_checkpoint(_last(folder), model, loss, objective, optimiser, recipe, steps_done=index + 1)
+        bar.close()
+        if finish is not None and done < total:
+            model.eval()
+            with torch.no_grad():
+                finish(model, batches)
+        if folder is not None and done < total:
+            save_checkpoint(_last(folder), model, loss, objective, optimiser, recipe, steps_done=total)
+    return TrainingSummary(
+        total, time.perf_counter() - start, meter.loss, meter.accuracy, _last(folder) if folder else None
     )
-    done, total = 0, recipe.num_steps(len(faces))
-    if folder is not None:
-        done = _open_folder(folder, model, loss, optimiser, recipe, resume=resume)
-    stream = FaceStream(
+
+
+def _stream(faces: FaceSet, recipe: Recipe, model: FaceModel, *, batches: int, clean: bool) -> FaceStream:
+    occlusion = None
+    if recipe.clean_share < 1:
+        placement = PLACEMENTS.build(recipe.placement)
+        occlusion = Occlusions(recipe.occluders, placement, share=1 - recipe.clean_share)
+    return FaceStream(
         faces,
         seed=recipe.seed,
-        length=total * recipe.batch_size,
-        occlusion=Occlusions(occluders, placement, share=1 - recipe.clean_share) if recipe.clean_share < 1 else None,
+        length=batches * recipe.batch_size,
+        occlusion=occlusion,
         flip=recipe.flip,
         jitter=recipe.jitter,
         shift=recipe.shift,
         spec=model.config.input_spec,
-    )
-    batches = _batches(stream, recipe, first=done, workers=workers)
-    bar = tqdm(total=total, initial=done, desc=recipe.name, unit="step", disable=not progress, dynamic_ncols=True)
-    start, meter = time.perf_counter(), _Meter(loss, recipe)
-    for index, batch in zip(range(done, total), batches, strict=True):
-        set_learning_rate(optimiser, recipe.schedule, index=index, total=total, warm_up=recipe.warm_up)
-        batch = _move(batch, where)
-        result = training_step(model, loss, optimiser, batch, recipe, index=index)
-        entry = meter.read(result, batch, index=index, last=index + 1 == total)
-        bar.update()
-        if entry is not None:
-            bar.set_postfix(
-                loss=f"{entry['loss']:.2f}",
-                accuracy=f"{entry['accuracy']:.2f}",
-                images=f"{entry['images_per_second']:.0f}/s",
-            )
-            if folder is not None:
-                rate = optimiser.param_groups[0]["lr"]
-                append_log(folder / "log.jsonl", {"recipe": recipe.name, **entry, "learning_rate": rate})
-        if folder is not None and ((index + 1) % recipe.checkpoint_every == 0 or index + 1 == total):
-            save_checkpoint(_last(folder), model, loss, optimiser, recipe, steps_done=index + 1)
-    bar.close()
-    model.eval()
-    loss.eval()
-    return TrainingSummary(
-        total, time.perf_counter() - start, meter.loss, meter.accuracy, _last(folder) if folder else None
+        with_clean=clean,
     )
 
 
@@ -136,15 +147,13 @@ class _Meter:
             return None
         count = len(self.results)
         self.loss = sum(r.total for r in self.results) / count
-        self.accuracy = (self.margin.predict(result.embedding) == batch.label).float().mean().item()
-        entry = {
-            "step": index + 1,
-            "loss": self.loss,
-            "identity_loss": sum(r.identity for r in self.results) / count,
-            "occlusion_loss": sum(r.occlusion for r in self.results) / count,
-            "accuracy": self.accuracy,
-            "images_per_second": self.images / (time.perf_counter() - self.since),
-        }
+        entry: dict[str, Any] = {"step": index + 1, "loss": self.loss}
+        for name in result.terms:
+            entry[f"{name}_loss"] = sum(r.terms[name] for r in self.results) / count
+        if result.embedding is not None:
+            self.accuracy = (self.margin.predict(result.embedding) == batch.label).float().mean().item()
+            entry["accuracy"] = self.accuracy
+        entry["images_per_second"] = self.images / (time.perf_counter() - self.since)
         self._restart()
         return entry
 
@@ -160,14 +169,28 @@ def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -
             f"the loss has {loss.num_classes} classes and the set {faces.num_people} people; "
             f"build it with num_classes={faces.num_people}"
         )
-    if loss.embedding_dim != model.embedding.width:
+    if loss.embedding_dim != model.width:
+        raise OptionError(f"the model embeds in {model.width} dimensions; build the loss with that embedding_dim")
+    missing = [name for name in recipe.parts if name not in model.config.occlusion_parts]
+    if missing:
         raise OptionError(
-            f"the model embeds in {model.embedding.width} dimensions; build the loss with that embedding_dim"
+            f"recipe {recipe.name!r} trains a {missing[0]}; build the model with one, such as {missing[0]}="
+            f"{next(iter(COMPONENTS[missing[0]]), 'that of a plug-in')!r}"
         )
-    if recipe.has_head and model.head is None:
-        raise OptionError(f"recipe {recipe.name!r} trains an occlusion head; build the model with one (head='from')")
-    if not recipe.has_head and model.head is not None:
-        raise OptionError(f"recipe {recipe.name!r} trains without an occlusion head; build the model with head=None")
+    extra = [name for name in model.config.occlusion_parts if name not in recipe.parts]
+    if extra:
+        raise OptionError(f"recipe {recipe.name!r} trains without a {extra[0]}; build the model with {extra[0]}=None")
+
+
+def _objective(model: FaceModel, loss: MarginLoss, recipe: Recipe) -> Any:
+    """An `Objective` that is also the module it has to be."""
+    objective = OBJECTIVES.build(recipe.objective, model, loss, recipe)
+    if not isinstance(objective, nn.Module) or not isinstance(getattr(objective, "needs_clean", None), bool):
+        raise TrainingError(
+            f"objective {recipe.objective.name!r} is none: it has to be a torch module that says by needs_clean, True "
+            "or False, whether it needs the uncovered faces"
+        )
+    return objective
 
 
 def _last(folder: Path) -> Path:
@@ -175,7 +198,14 @@ def _last(folder: Path) -> Path:
 
 
 def _open_folder(
-    folder: Path, model: FaceModel, loss: nn.Module, optimiser: torch.optim.Optimizer, recipe: Recipe, *, resume: bool
+    folder: Path,
+    model: FaceModel,
+    loss: MarginLoss,
+    objective: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    recipe: Recipe,
+    *,
+    resume: bool,
 ) -> int:
     """How many steps are done already; refuses to write over a finished or interrupted run unasked."""
     try:
@@ -186,7 +216,7 @@ def _open_folder(
     if last.exists() and not resume:
         raise CheckpointError(f"{last} exists already; resume it, or choose another folder")
     if last.exists():
-        done = resume_checkpoint(last, model, loss, optimiser, recipe)
+        done = resume_checkpoint(last, model, loss, objective, optimiser, recipe)
     cut_log(folder / "log.jsonl", steps_done=done)
     return done
 
@@ -205,6 +235,7 @@ def _batches(stream: FaceStream, recipe: Recipe, *, first: int, workers: int) ->
 
 
 def _move(batch: FaceBatch, device: torch.device) -> FaceBatch:
-    """Image and label to the device; the truth stays on the CPU, where the labels are made."""
+    """Images and labels to the device; the truth stays on the CPU, where the labels are made."""
     image = batch.image.to(device, memory_format=torch.channels_last)
-    return FaceBatch(image, batch.label.to(device), batch.truth)
+    clean = None if batch.clean is None else batch.clean.to(device, memory_format=torch.channels_last)
+    return FaceBatch(image, batch.label.to(device), batch.truth, clean)

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import OptionError, UnknownNameError
+from ..models.config import OCCLUSION_PARTS
 from ..registry import check_options
 from ..spec import Spec
 
@@ -61,16 +62,29 @@ def check_schedule(spec: Spec) -> Spec:
 
 
 def build_optimiser(
-    spec: Spec, model: nn.Module, loss: nn.Module, *, head_learning_rate: float | None, weight_decay: float
+    spec: Spec,
+    model: nn.Module,
+    loss: nn.Module,
+    objective: nn.Module,
+    *,
+    parts_learning_rate: float | None,
+    weight_decay: float,
 ) -> torch.optim.Optimizer:
-    """One group for what existed before, one for the occlusion head at its own learning rate; nothing frozen."""
-    head = {id(p) for name, p in model.named_parameters() if name.startswith("head.")}
-    trained = [p for p in (*model.parameters(), *loss.parameters()) if p.requires_grad]
-    groups: Parameters = [{"params": [p for p in trained if id(p) not in head], "weight_decay": weight_decay}]
-    new = [p for p in trained if id(p) in head]
-    if new:
-        rate = head_learning_rate or spec.options["learning_rate"]
-        groups.append({"params": new, "weight_decay": weight_decay, "lr": rate})
+    """One group for the recogniser and its class weights, one for the parts that deal with occlusion and what the
+    objective brings, at their own learning rate; nothing frozen."""
+    prefixes = tuple(f"{name}." for name in OCCLUSION_PARTS)
+    parts = [p for name, p in model.named_parameters() if name.startswith(prefixes)]
+    new = {id(p) for p in (*parts, *objective.parameters())}
+    trained = [p for p in (*model.parameters(), *loss.parameters(), *objective.parameters()) if p.requires_grad]
+    groups: Parameters = []
+    for rate, chosen in (
+        (spec.options["learning_rate"], [p for p in trained if id(p) not in new]),
+        (parts_learning_rate or spec.options["learning_rate"], [p for p in trained if id(p) in new]),
+    ):
+        if chosen:
+            groups.append({"params": chosen, "weight_decay": weight_decay, "lr": rate})
+    if not groups:
+        raise OptionError("this recipe freezes everything that the model has; leave something out of freezes")
     optimiser = OPTIMISERS[spec.name](groups, **spec.options)
     for group in optimiser.param_groups:
         group["peak_lr"] = group["lr"]

@@ -7,13 +7,18 @@ SGD with momentum 0.9, weight decay 5e-4, batches of 512, 40 epochs, and steps o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from ..errors import OptionError, UnknownNameError, did_you_mean
+from ..errors import OptionError, did_you_mean
+from ..models.config import OCCLUSION_PARTS, PARTS
+from ..occluders.occluder import TRAIN_OCCLUDERS
 from ..spec import Spec
+from . import RECIPES
 from .optimisation import check_optimiser, check_schedule
+
+CLASSIFIER = "classifier"  # the margin loss: its class weights and what an adaptive margin keeps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +26,17 @@ class Recipe:
     """Everything about a training run except the model, the loss and the faces."""
 
     name: str
-    has_head: bool  # trains an occlusion head along with the recogniser
+    parts: tuple[str, ...]  # what the model has besides the recogniser, of `OCCLUSION_PARTS`
     starts_from: str | None  # the recipe whose trunk, embedding and class weights it continues
     clean_share: float  # of the faces that stay uncovered, in [0, 1]
-    freezes_trunk: bool = False  # the backbone keeps its weights and its BatchNorm statistics
+    occluders: tuple[Spec, ...] = TRAIN_OCCLUDERS  # what covers the others
+    placement: Spec = Spec("anywhere")  # and where it goes
+    objective: Spec = Spec("identity")  # what a step minimises
+    freezes: tuple[str, ...] = ()  # parts that keep their weights and BatchNorm statistics; `CLASSIFIER` is one
     epochs: float = 40.0
     batch_size: int = 512
     optimiser: Spec = Spec("sgd", learning_rate=0.1, momentum=0.9, nesterov=False)
-    head_learning_rate: float | None = None  # of the occlusion head; None: the optimiser's
+    parts_learning_rate: float | None = None  # of `parts` and the objective's own; None: the optimiser's
     weight_decay: float = 5e-4
     schedule: Spec = Spec("step", at=(15 / 40, 30 / 40), factor=0.1)
     warm_up: float = 0.0  # share of the steps in which the learning rate rises from zero
@@ -44,22 +52,38 @@ class Recipe:
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimiser", check_optimiser(Spec.of(self.optimiser)))
         object.__setattr__(self, "schedule", check_schedule(Spec.of(self.schedule)))
+        object.__setattr__(self, "objective", Spec.of(self.objective))
+        object.__setattr__(self, "placement", Spec.of(self.placement))
+        object.__setattr__(self, "occluders", self._specs("occluders"))
+        object.__setattr__(self, "parts", self._names("parts", OCCLUSION_PARTS))
+        object.__setattr__(self, "freezes", self._names("freezes", (*PARTS, CLASSIFIER)))
         for option in ("epochs", "batch_size", "log_every", "checkpoint_every"):
             self._require(option, lambda v: v > 0, "is positive")
         for option in ("clean_share", "warm_up", "jitter"):
             self._require(option, lambda v: 0 <= v <= 1, "lies in [0, 1]")
         for option in ("weight_decay", "occlusion_weight", "shift", "seed"):
             self._require(option, lambda v: v >= 0, "is zero or more")
-        for option in ("head_learning_rate", "clip_gradient"):
+        for option in ("parts_learning_rate", "clip_gradient"):
             if getattr(self, option) is not None:
                 self._require(option, lambda v: v > 0, "is positive, or None")
         for option in ("batch_size", "shift", "seed", "log_every", "checkpoint_every"):
             self._require(option, lambda v: isinstance(v, int), "is a whole number")
-        for option in ("flip", "freezes_trunk"):
-            if not isinstance(getattr(self, option), bool):  # the word "no" would count as true
-                raise OptionError(f"recipe {self.name!r}: {option} is true or false, not {getattr(self, option)!r}")
+        if not isinstance(self.flip, bool):  # the word "no" would count as true
+            raise OptionError(f"recipe {self.name!r}: flip is true or false, not {self.flip!r}")
         if self.batch_size < 2:
             raise OptionError(f"recipe {self.name!r}: batch_size is at least 2 (BatchNorm), not {self.batch_size!r}")
+
+    def _specs(self, option: str) -> tuple[Spec, ...]:
+        value = getattr(self, option)
+        if isinstance(value, (str, Spec, Mapping)) or not len(value):
+            raise OptionError(f"recipe {self.name!r}: {option} is a list of at least one, such as ['cup'], not {value}")
+        return tuple(Spec.of(one) for one in value)
+
+    def _names(self, option: str, known: tuple[str, ...]) -> tuple[str, ...]:
+        value = getattr(self, option)
+        if isinstance(value, str) or any(name not in known for name in value):
+            raise OptionError(f"recipe {self.name!r}: {option} is a list of some of {', '.join(known)}, not {value!r}")
+        return tuple(value)
 
     def _require(self, option: str, holds: Callable[[Any], bool], rule: str) -> None:
         value = getattr(self, option)
@@ -90,13 +114,14 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        plain = asdict(self)
-        return plain | {"optimiser": self.optimiser.to_dict(), "schedule": self.schedule.to_dict()}
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        specs = {name: value.to_dict() for name, value in plain.items() if isinstance(value, Spec)}
+        return plain | specs | {"occluders": [occluder.to_dict() for occluder in self.occluders]}
 
 
 def baseline(**changes: Any) -> Recipe:
     """The plain recogniser on clean faces, from scratch: the paper's first stage."""
-    recipe = Recipe(name="baseline", has_head=False, starts_from=None, clean_share=1.0)
+    recipe = Recipe(name="baseline", parts=(), starts_from=None, clean_share=1.0)
     return recipe.override(**changes)
 
 
@@ -104,7 +129,7 @@ def augmented(**changes: Any) -> Recipe:
     """The control: the baseline goes on with the same covered faces as FROM and no mask branch."""
     recipe = Recipe(
         name="augmented",
-        has_head=False,
+        parts=(),
         starts_from="baseline",
         clean_share=1 / 3,
         optimiser=Spec("sgd", learning_rate=0.01, momentum=0.9, nesterov=False),
@@ -115,30 +140,19 @@ def augmented(**changes: Any) -> Recipe:
 
 def from_(**changes: Any) -> Recipe:
     """FROM: the baseline's trunk and classifier go on with covered faces and the mask branch, all trained."""
-    return augmented().override(**{"name": "from", "has_head": True, **changes})
+    return augmented().override(**{"name": "from", "parts": ("head",), **changes})
 
 
 def retrofit(**changes: Any) -> Recipe:
     """Keep your recogniser, add an occlusion head: trunk frozen, head and embedding trained."""
-    return from_().override(**{"name": "retrofit", "freezes_trunk": True, **changes})
+    return from_().override(**{"name": "retrofit", "freezes": ("backbone",), **changes})
 
 
 def frozen(**changes: Any) -> Recipe:
     """The control of `retrofit`: trunk frozen, the embedding trained on the same covered faces, no mask branch."""
-    return augmented().override(**{"name": "frozen", "freezes_trunk": True, **changes})
-
-
-RECIPES: dict[str, Callable[..., Recipe]] = {
-    "baseline": baseline,
-    "augmented": augmented,
-    "from": from_,
-    "retrofit": retrofit,
-    "frozen": frozen,
-}
+    return augmented().override(**{"name": "frozen", "freezes": ("backbone",), **changes})
 
 
 def recipe_named(name: str, **changes: Any) -> Recipe:
     """The recipe of that name with some settings changed."""
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
     return RECIPES[name](**changes)

@@ -1,73 +1,89 @@
-"""One training step: forward, the two losses, backward, update."""
+"""One training step: forward, the objective's losses, backward, update."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
+from ..margins.loss import MarginLoss
 from ..models.face import FaceModel
-from ..shapes import FaceBatch, OcclusionTruth
-from .recipe import Recipe
+from ..shapes import FaceBatch
+from .objectives import Objective
+from .recipe import CLASSIFIER, Recipe
 
 
 class StepResult(NamedTuple):
     """What one step cost; floats."""
 
-    total: float  # identity + lambda * occlusion
-    identity: float  # margin loss
-    occlusion: float  # the head's prediction loss; 0 without a head
-    embedding: Tensor  # (B, D), detached
+    total: float
+    terms: Mapping[str, float]  # the objective's, by name
+    embedding: Tensor | None  # (B, D), detached
 
 
-def prepare(model: FaceModel, recipe: Recipe) -> None:
-    """Training mode; a frozen trunk takes no gradient and keeps its BatchNorm statistics."""
+@contextmanager
+def training_mode(model: FaceModel, loss: MarginLoss, recipe: Recipe) -> Iterator[None]:
+    """Training mode, and evaluation mode afterwards; what the recipe freezes learns nothing in between.
+
+    A frozen part takes no gradient and keeps its BatchNorm statistics.
+    """
     model.train()
-    if recipe.freezes_trunk:
-        model.backbone.requires_grad_(False)  # type: ignore[attr-defined]
-        model.backbone.eval()  # type: ignore[attr-defined]
+    loss.train()
+    frozen: list[nn.Parameter] = []
+    for name in recipe.freezes:
+        part = loss if name == CLASSIFIER else getattr(model, name)
+        if isinstance(part, nn.Module):
+            frozen += [parameter for parameter in part.parameters() if parameter.requires_grad]
+            part.eval()
+    for parameter in frozen:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        model.eval()
+        loss.eval()
 
 
 def training_step(
     model: FaceModel,
-    loss: nn.Module,
+    loss: MarginLoss,
+    objective: Objective,
     optimiser: torch.optim.Optimizer,
     batch: FaceBatch,
     recipe: Recipe,
     *,
     index: int,
 ) -> StepResult:
-    """Update the model on one batch: total = margin loss + lambda * prediction loss.
+    """Update what is trained on one batch.
 
     Raises `TrainingError`, before anything is updated, when the loss or its gradient is not finite.
     """
-    output = model(batch.image)
-    identity = loss(output.embedding, batch.label)
-    occlusion = identity.new_zeros(())
-    if model.head is not None and recipe.occlusion_weight > 0:
-        occlusion = model.occlusion_loss(output, batch.truth or _nothing_covered(batch))
-    total = identity + recipe.occlusion_weight * occlusion
-    _require_finite(total, "loss", index, recipe)
+    losses = objective(model, loss, batch)
+    _require_finite(losses.total, "loss", losses.terms, index, recipe)
     optimiser.zero_grad(set_to_none=True)
-    total.backward()
+    losses.total.backward()
     if recipe.clip_gradient is not None:
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         norm = nn.utils.clip_grad_norm_(parameters, recipe.clip_gradient)
-        _require_finite(norm, "gradient", index, recipe)
+        _require_finite(norm, "gradient", {}, index, recipe)
     optimiser.step()
-    return StepResult(total.item(), identity.item(), occlusion.item(), output.embedding.detach())
+    terms = {name: term.item() for name, term in losses.terms.items()}
+    embedding = None if losses.embedding is None else losses.embedding.detach()
+    return StepResult(losses.total.item(), terms, embedding)
 
 
-def _nothing_covered(batch: FaceBatch) -> OcclusionTruth:
-    return OcclusionTruth(batch.image.new_zeros(batch.image.shape[0], 4))
-
-
-def _require_finite(value: Tensor, what: str, index: int, recipe: Recipe) -> None:
+def _require_finite(value: Tensor, what: str, terms: Mapping[str, Tensor], index: int, recipe: Recipe) -> None:
     if not math.isfinite(value.item()):
+        listed = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
         raise TrainingError(
-            f"the {what} is {value.item()} at step {index + 1} of recipe {recipe.name!r}; the last checkpoint is kept. "
-            "Lower the learning rate, raise warm_up or set clip_gradient"
+            f"the {what} is {value.item()} at step {index + 1} of recipe {recipe.name!r}"
+            f"{f' ({listed})' if listed else ''}; "
+            "the last checkpoint is kept. Lower the learning rate, raise warm_up or set clip_gradient"
         )

@@ -14,7 +14,8 @@ from occmask.data.faces import FaceSet
 from occmask.errors import DataError, OptionError, ShapeError
 from occmask.images.input_spec import InputSpec
 from occmask.images.pixels import to_tensor
-from occmask.training import recipe_named, train
+from occmask.training.loop import train
+from occmask.training.recipe import recipe_named
 
 
 def test_a_spec_survives_json() -> None:

@@ -73,7 +73,7 @@ def test_overriding_twice_is_overriding_in_order():
         (lambda: occmask.build("from_tiny", head=None, head__width=3), occmask.OptionError, "head is None"),
         (lambda: occmask.build("from_tiny", head__width__x=3), occmask.OptionError, "head.width is not a component"),
         (lambda: occmask.build("from_tiny", image_size=112), occmask.OptionError, r"image_size is \(height, width\)"),
-        (lambda: occmask.build("from_tiny", embedding=None), occmask.OptionError, "only the head may be None"),
+        (lambda: occmask.build("from_tiny", embedding=None), occmask.OptionError, "may be None"),
         (lambda: occmask.build("from_tiny", width=0), occmask.OptionError, "width is a positive"),
         (lambda: occmask.build("from_tiny", threshold=1.5), occmask.OptionError, "threshold is None"),
         (lambda: occmask.build("from_tiny", dim=0), occmask.OptionError, "dim is a positive"),

@@ -104,7 +104,7 @@ def test_a_model_without_a_head_has_no_mask_and_its_clean_embedding_is_the_embed
     assert torch.equal(output.embedding, output.clean)
     with pytest.raises(occmask.OptionError, match="without a head"):
         model.occlusion_answer(output)
-    with pytest.raises(occmask.OptionError, match="without a head"):
+    with pytest.raises(occmask.OptionError, match="has an occlusion loss"):
         model.occlusion_loss(output, OcclusionTruth(torch.zeros(3, 4)))
 
 

@@ -11,7 +11,9 @@ from occmask import Spec
 from occmask.data.faces import FaceSet
 from occmask.margins.loss import MarginLoss
 from occmask.models.face import FaceModel
-from occmask.training import loop, recipe_named, train
+from occmask.training import loop
+from occmask.training.loop import train
+from occmask.training.recipe import recipe_named
 
 RECIPE = recipe_named("from", batch_size=4, epochs=3, checkpoint_every=2, log_every=1, schedule=Spec("cosine"))
 
