@@ -29,9 +29,10 @@ FLOORS = {
     3: ("models", "data", "protocols"),
     4: ("report", "measure", "testsets"),
     5: ("training",),
-    6: ("catalogue", "demo", "testing"),
-    7: ("cli",),
-    8: ("__main__", "__init__"),  # the public names, loaded on first use
+    6: ("catalogue", "comparison", "testing"),
+    7: ("demo", "scaffold"),
+    8: ("cli",),
+    9: ("__main__", "__init__"),  # the public names, loaded on first use
 }
 FLOOR = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 KERNELS = "occmask_kernels"

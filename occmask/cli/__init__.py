@@ -25,6 +25,7 @@ COMMANDS = {  # in the order in which a person needs them
     "train": "train a recipe on a set of faces",
     "evaluate": "run a protocol on a model: figures, one JSON and one page",
     "compare": "what two results of one protocol differ by, with paired intervals",
+    "compare-methods": "train and measure every method on the same data, seeds and budget",
     "explain": "draw what the model believes is covered on one face",
     "export": "write a model as a program: torch.export or ONNX",
     "doctor": "versions, devices, plug-ins and a self-check",
@@ -50,7 +51,7 @@ def main(words: Sequence[str] | None = None) -> int:
             command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
             command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
             if name in words:  # the others' modules need not be imported
-                module = import_module(f".{name}_command", __name__)
+                module = import_module(f".{name.replace('-', '_')}_command", __name__)
                 module.add_arguments(command)
                 command.set_defaults(run=module.run)
     except KeyboardInterrupt:  # importing torch takes seconds

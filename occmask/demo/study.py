@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -11,19 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from ..comparison.beliefs import beliefs
+from ..comparison.repeats import environment, fixed_box, merge, method_results, rank1_differences
 from ..data.faces import FaceSet
 from ..data.orl import load_orl
 from ..data.split import people_folds, split_gallery_probes
 from ..errors import DataError
-from ..evaluation.bootstrap import paired_difference
 from ..evaluation.metrics import Estimate
-from ..measure import Scores, plain, probes_by_condition, score_fixed_box, score_known_people, score_unseen_people
+from ..measure import Scores, probes_by_condition, score_known_people, score_unseen_people
 from ..models.weights import save_weights
-from ..occluders.conditions import CONDITIONS, Probes
-from ..patterns import PatternGrid
+from ..occluders.conditions import CONDITIONS
 from ..report.curves import curves_of, draw_curves
 from ..report.figures import draw_occlusions
 from ..report.page import write_report
@@ -32,7 +30,6 @@ from ..training.budgets import SMALL
 from ..training.methods import Trained
 from ..version import __version__
 from .methods import train_methods
-from .pictures import choose_pictures
 from .settings import CONTROLS, FAR, MARGIN, MODEL, DemoSettings, demo_recipe
 
 _FOLDS = 4
@@ -65,14 +62,15 @@ def run_demo(settings: DemoSettings) -> str:
         "occmask": __version__,
         "date": date.today().isoformat(),
         "settings": _settings(settings, num_faces=len(gallery)),
-        "environment": _environment(),
+        "environment": environment(),
         "conditions": list(CONDITIONS),
         "methods": {name: _method_results(name, runs, unseen) for name in settings.recipes},
-        "controls": {"fixed_box": {"occlusion": _fixed_box(conditions, probes)}},
+        "controls": {"fixed_box": {"occlusion": fixed_box(conditions, probes.labels, probes.image_size)}},
         "comparisons": _comparisons(settings.recipes, runs, probes.labels),
         "limits": _limits(settings),
     }
-    pictures = choose_pictures(first, probes, conditions)
+    shown = first.get("from") or first.get("retrofit")
+    pictures = [] if shown is None else beliefs(shown.model, conditions)
     for name, method in first.items():
         save_weights(method.model, settings.out / "weights" / f"{name}.safetensors")
     seconds["everything"] = time.perf_counter() - start
@@ -108,52 +106,20 @@ def _unseen_people(faces: FaceSet, settings: DemoSettings) -> list[dict[str, dic
 def _method_results(
     name: str, runs: Sequence[Mapping[str, Scores]], unseen: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    own = [run[name] for run in runs]
-    sections: dict[str, list[dict[str, dict[str, Estimate]]]] = {
-        "identification": [scores.identification for scores in own],
-        "verification": [scores.verification for scores in own],
-        "occlusion": [scores.occlusion for scores in own if scores.occlusion],
-        "verification_unseen": [fold[name] for fold in unseen],
-    }
-    return {section: _merge(repeats) for section, repeats in sections.items() if repeats}
-
-
-def _merge(repeats: Sequence[Mapping[str, Mapping[str, Estimate]]]) -> dict[str, Any]:
-    """Means over seeds or folds: of the value, and of each end of its interval; `std` over the repeats."""
-    merged: dict[str, Any] = {}
-    for condition, metrics in repeats[0].items():
-        merged[condition] = {}
-        for metric in metrics:
-            found = np.array([repeat[condition][metric] for repeat in repeats])  # (repeats, 3)
-            entry = plain(Estimate(*found.mean(0)))
-            if len(repeats) > 1:
-                entry |= {"std": float(found[:, 0].std(ddof=1)), "values": found[:, 0].tolist()}
-            merged[condition][metric] = entry
-    return merged
-
-
-def _fixed_box(conditions: Mapping[str, Probes], probes: FaceSet) -> dict[str, Any]:
-    grid = PatternGrid(5, image_size=probes.image_size)
-    scores = {name: score_fixed_box(found.box, probes.labels, grid=grid) for name, found in conditions.items()}
-    return {name: {"iou": plain(estimate)} for name, estimate in scores.items()}
+    own = method_results([run[name] for run in runs])
+    return own | ({"verification_unseen": merge([fold[name] for fold in unseen])} if unseen else {})
 
 
 def _comparisons(
     recipes: Sequence[str], runs: Sequence[Mapping[str, Scores]], people: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     """Paired differences of rank-1 between each method and its control, over the same probes and all seeds."""
-    found = []
-    for method, against in _COMPARED:
-        if method not in recipes or against not in recipes:
-            continue
-        for condition in CONDITIONS:
-            a, b = (np.concatenate([run[name].correct[condition] for run in runs]) for name in (method, against))
-            difference = paired_difference(a, b, np.tile(people, len(runs)))
-            found.append(
-                {"method": method, "against": against, "condition": condition, "metric": "rank1"}
-                | {"difference": plain(difference)}
-            )
-    return found
+    return [
+        row
+        for method, against in _COMPARED
+        if method in recipes and against in recipes
+        for row in rank1_differences(method, against, runs, people)
+    ]
 
 
 def _settings(settings: DemoSettings, *, num_faces: int) -> dict[str, Any]:
@@ -176,15 +142,6 @@ def _settings(settings: DemoSettings, *, num_faces: int) -> dict[str, Any]:
         "seeds": settings.seeds,
         "folds": _FOLDS if settings.folds else 0,
         "recipes": recipes,
-    }
-
-
-def _environment() -> dict[str, Any]:
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "platform": platform.platform(),
-        "threads": torch.get_num_threads(),
     }
 
 

@@ -98,13 +98,15 @@ def train_method(
     seed: int = 0,
     start: Trained | None = None,
     out: str | Path | None = None,
+    resume: bool = False,
     device: str = "cpu",
     progress: bool = True,
 ) -> Trained:
     """Train a method on faces, all of its stages.
 
     `base`: the FROM model whose trunk and embedding every method of a comparison shares; `start`: what `starts_from`
-    has trained.  `out`: a folder that gets one folder of checkpoints a stage.  Raises what `build` and `train` raise.
+    has trained.  `out`: a folder that gets one folder of checkpoints a stage; `resume`: go on from those.
+    Raises what `build` and `train` raise.
     """
     method = method_named(name)
     if (start is None) != (method.starts_from is None):
@@ -123,7 +125,7 @@ def train_method(
     for index, stage in enumerate(method.stages):
         recipe = stage_recipe(method, index, budget, num_faces=len(faces), seed=seed)
         folder = None if out is None else Path(out) / f"{index + 1}-{stage.recipe}"
-        summary = train(model, loss, faces, recipe, out=folder, device=device, progress=progress)
+        summary = train(model, loss, faces, recipe, out=folder, resume=resume, device=device, progress=progress)
         seconds, steps = seconds + summary.seconds, steps + summary.steps
     return Trained(model, loss, seconds, steps)
 

@@ -1,35 +1,35 @@
-"""Which faces the demo shows: fixed beforehand, whatever the model answers about them."""
+"""Which faces a page shows: fixed beforehand, whatever the model answers about them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..data.faces import FaceSet
+import numpy as np
+
 from ..evaluation.occlusion import box_iou
 from ..measure import answers
+from ..models.face import FaceModel
 from ..occluders.conditions import CONDITIONS, Probes
 from ..report.figures import FacePicture
 from ..report.results import condition_name
 from ..shapes import OcclusionAnswer
-from ..training.methods import Trained
 
-# One probe a picture, of twelve people; the numbers were written down before anything was trained.
+# One probe a picture, of twelve people of ORL; the numbers were written down before anything was trained.
 _PROBES = (12, 31, 57, 78, 101, 119, 136, 152, 171, 188, 66, 93)
 _SHOWN = (*CONDITIONS, "clean")
 
 
-def choose_pictures(
-    methods: Mapping[str, Trained], probes: FaceSet, conditions: Mapping[str, Probes]
-) -> list[FacePicture]:
-    """One face a condition (and a second clean one) with the answer of FROM, or of `retrofit` for want of it."""
-    method = methods.get("from") or methods.get("retrofit")
-    if method is None:
+def beliefs(model: FaceModel, conditions: Mapping[str, Probes], *, faces: bool = True) -> list[FacePicture]:
+    """One face a condition (and a second clean one) with the model's answer; without `faces` on flat grey."""
+    if not model.sees_occlusion:
         return []
     pictures = []
-    for index, condition in zip(_PROBES, _SHOWN, strict=True):
+    for chosen, condition in zip(_PROBES, _SHOWN, strict=True):
         covered = conditions[condition]
-        answer = answers(method.model, covered.images[index : index + 1])
-        pictures.append(_picture(covered, index, answer, condition))
+        index = chosen % len(covered.images)
+        answer = answers(model, covered.images[index : index + 1])
+        picture = _picture(covered, index, answer, condition)
+        pictures.append(picture if faces else _without_face(picture))
     return pictures
 
 
@@ -46,4 +46,15 @@ def _picture(covered: Probes, index: int, answer: OcclusionAnswer, condition: st
         true_box=truth,
         title=condition_name(condition),
         subtitle=subtitle,
+    )
+
+
+def _without_face(picture: FacePicture) -> FacePicture:
+    return FacePicture(
+        image=np.full_like(picture.image, 200),
+        cells=picture.cells,
+        box=picture.box,
+        true_box=picture.true_box,
+        title=picture.title,
+        subtitle=picture.subtitle,
     )
