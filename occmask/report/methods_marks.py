@@ -1,0 +1,34 @@
+"""Marks of the page of methods: the shapes on lines, and the signs of better and worse in cells."""
+
+from __future__ import annotations
+
+import math
+
+from .methods_data import BETTER, WORSE
+
+_CORNERS = ((0, 0), (4, 45), (3, -90), (4, 0), (3, 90))  # of each shape, and its turn in degrees; 0: a disc
+_SIGNS = {BETTER: "&#9650;", WORSE: "&#9660;"}
+
+
+def marker(x: float, y: float, shape: int, style: str) -> str:
+    """A small filled shape; from the sixth shape on they are hollow."""
+    corners, turn = _CORNERS[shape % len(_CORNERS)]
+    kind = f"dot {style}" if shape // len(_CORNERS) % 2 == 0 else f"dot hollow {style}"
+    if not corners:
+        return f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="3.9"/>'
+    angles = [math.radians(turn + 360 * i / corners) for i in range(corners)]
+    points = "L".join(f"{x + 4.9 * math.cos(a):.1f} {y + 4.9 * math.sin(a):.1f}" for a in angles)
+    return f'<path class="{kind}" d="M{points}Z"/>'
+
+
+def sign(verdict: str | None, *, against: str) -> str:
+    """A triangle up or down as HTML, read out as "better than ..."; empty for a tie."""
+    if verdict not in _SIGNS:
+        return ""
+    words = f"{verdict} than {against}"
+    return f'<b class="sign {verdict}" role="img" aria-label="{words}" title="{words}">{_SIGNS[verdict]}</b>'
+
+
+def shortened(words: str, longest: int) -> str:
+    """The words, cut to so many letters with dots at their end."""
+    return words if len(words) <= longest else f"{words[: longest - 2]}.."

@@ -1,0 +1,65 @@
+"""What the page of methods says about every comparison: how it was made, its limits, whose faces these are."""
+
+from __future__ import annotations
+
+from .results import Results, confidence_of
+
+
+def how_it_was_made(results: Results) -> list[str]:
+    """The data, the budget, the runs and the machine, in sentences; what the results do not tell is left out."""
+    settings, machine = results.get("settings", {}), results.get("environment", {})
+    told = []
+    model, data = settings.get("model"), settings.get("data")
+    if model or data:
+        told.append(
+            "Every method"
+            + (f" changes the model {model}" if model else "")
+            + (" and" if model and data else "")
+            + (f" is trained and measured on the faces of {data}" if data else "")
+            + "; all are measured on the same covered pictures."
+        )
+    first, more, batch = (settings.get(key) for key in ("first_steps", "more_steps", "batch_size"))
+    if first is not None or more is not None:
+        steps = f"{first or 0:,} steps on clean faces, then {more or 0:,} more of the method's own"
+        told.append(f"The budget of each: {steps}" + (f", in batches of {batch}." if batch else "."))
+    seeds, sure = int(settings.get("seeds") or 1), confidence_of(results)
+    told.append(
+        f"Every method was trained {seeds} times from other seeds; figures are means over the seeds, and the {sure} "
+        "intervals are over people and seeds."
+        if seeds > 1
+        else f"Every method was trained once, so the {sure} intervals are over people only."
+    )
+    on = [str(machine[key]) for key in ("processor", "platform") if machine.get(key)]
+    threads = f", {machine['threads']} threads" if machine.get("threads") else ""
+    if on or results.get("date"):
+        date = f" on {results['date']}" if results.get("date") else ""
+        told.append(f"Run{date}" + (f" on {', '.join(on)}{threads}." if on else "."))
+    return told
+
+
+def limits_of(results: Results) -> list[str]:
+    """What the figures do and do not show; a run adds its own in `results["limits"]`, a list of sentences."""
+    seeds = int(results.get("settings", {}).get("seeds") or 1)
+    over = "other people of the same kind were tested" + (" and other seeds drawn" if seeds > 1 else "")
+    shared = (
+        f"An interval says how far a figure would move if {over}. It does not cover another data set, another camera"
+        + ("." if seeds > 1 else " or another training run: each method was trained once."),
+        "A tie means that these data do not tell two methods apart. It does not mean that they are equal.",
+        "The budget is part of the result. With more steps, more faces or a larger network the methods may change "
+        "places; a paper's own figures are not reproduced here.",
+        "The coverings are drawn, not photographed. Real ones bend, cast shadows and change how people hold their "
+        "heads.",
+    )
+    return [*shared, *(str(line) for line in results.get("limits", ()))]
+
+
+def credits_of(results: Results, *, faces: bool) -> list[str]:
+    """The source of known faces, and what anyone using faces should mind; more so where the page shows some."""
+    data = str(results.get("settings", {}).get("data", ""))
+    source = "Faces: The Database of Faces (ORL), AT&T Laboratories Cambridge, taken between 1992 and 1994."
+    care = (
+        "Error rates differ between groups of people, and a small data set cannot show by how much: measure on the "
+        "people concerned before anything depends on an answer."
+    )
+    personal = "This page shows people: share it as you would share their photographs."
+    return [*([source] if "orl" in data.lower() else []), care + (f" {personal}" if faces else "")]
