@@ -15,7 +15,7 @@ from occmask.data.faces import FaceSet
 from occmask.training.methods import method_named
 
 
-def faces(people=3, each=4):
+def faces(people=20, each=4):  # fewer impostor pairs could not resolve the FAR
     rng = np.random.default_rng(0)
     base = rng.integers(0, 256, (people, 1, 112, 96, 3))
     pictures = np.clip(base + rng.integers(-30, 30, (people, each, 112, 96, 3)), 0, 255).astype(np.uint8)
