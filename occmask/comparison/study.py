@@ -102,8 +102,10 @@ def _methods(settings: ComparisonSettings) -> tuple[dict[str, Method], dict[str,
             missing[name] = _reason(e)
             continue
         waiting += [other for other in (found[name].starts_from, found[name].control) if other is not None]
+    wanted = settings.methods or [name for name, method in found.items() if method.compared]
     needed = {name: (method.starts_from, method.control) for name, method in found.items()}
-    order = in_training_order([name for name in (settings.methods or METHODS) if name in found], needed)
+    ours_first = sorted((name for name in wanted if name in found), key=lambda name: not METHODS.is_builtin(name))
+    order = in_training_order(ours_first, needed)
     return {name: found[name] for name in order if name in found}, missing
 
 

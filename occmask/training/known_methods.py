@@ -56,6 +56,7 @@ def frozen() -> Method:
         model=_plain,
         stages=(Stage(recipe="frozen", share=4 / 3),),
         control="baseline",
+        compared=False,
     )
 
 
@@ -67,6 +68,7 @@ def retrofit() -> Method:
         model=_from(),
         stages=(Stage(recipe="retrofit", share=4 / 3),),
         control="frozen",
+        compared=False,
     )
 
 

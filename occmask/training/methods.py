@@ -48,7 +48,8 @@ class Method:
 
     `model` makes the method's config of FROM's, such as that of "from_tiny" (take away with `head=None`, or add).
     `starts_from` is the method whose trunk, embedding and class weights it continues (None: fresh weights);
-    `control` the one that it is compared with; `family` what kind of answer it is, in a word or two.
+    `control` the one that it is compared with; `family` what kind of answer it is, in a word or two.  A comparison of
+    everything takes it in if it is `compared`: set False for variants that only answer a question of their own.
     """
 
     summary: str
@@ -57,6 +58,7 @@ class Method:
     stages: tuple[Stage, ...]
     starts_from: str | None = "baseline"
     control: str | None = "augmented"
+    compared: bool = True
 
 
 class Trained(NamedTuple):
