@@ -13,15 +13,21 @@ OLDEST_TRITON := triton==3.6.0
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCHMARKED := $(VENV)/.benchmarked
+PLUGGED := $(VENV)/.plugged
+# torchvision, which timm needs, does not load beside every build of torch: occmask-timm is left to who wants it.
+PLUGINS := $(filter-out plugins/occmask-timm,$(patsubst %/pyproject.toml,%,$(wildcard plugins/occmask-*/pyproject.toml)))
+METHODS_ARGS ?= --seeds 3
 
-.PHONY: help install demo test check bench aot-oldest clean always
+.PHONY: help install plugins demo methods test check bench aot-oldest clean always
 
 help:
 	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
-	@echo "make test     run all tests and measure coverage"
+	@echo "make methods  every answer to occlusion on the same faces, write runs/methods/ (within 45 minutes on a CPU)"
+	@echo "make test     run all tests, those of the plug-ins too, and measure coverage"
 	@echo "make check    lint, formatting, types"
 	@echo "make bench    our operations beside others': time, memory, error; write runs/bench.json (under 5 minutes)"
 	@echo "make aot-oldest  compile every kernel with the oldest Triton that is promised"
+	@echo "make plugins  put the plug-ins of plugins/ into .venv"
 	@echo "make install  only create .venv; the targets above do so when they need it"
 	@echo "make clean    delete .venv, build leftovers and caches; runs/ stays"
 	@echo
@@ -29,15 +35,26 @@ help:
 	@echo "TORCH_PIP_ARGS=...        more arguments to the 'pip install $(TORCH)' of the first run"
 	@echo "DEMO_ARGS='--seeds 3'     options of 'occmask demo'"
 	@echo "PYTEST_ARGS='-k margin'   options of pytest"
+	@echo "METHODS_ARGS='--seeds 1'  options of 'occmask compare-methods'"
 	@echo "BENCH_ARGS='--only mask'  options of the benchmark; '--help' names them"
 
 demo: $(INSTALLED)
 	@$(BIN)/occmask demo --out runs/demo $(DEMO_ARGS)
 
+methods: $(PLUGGED)
+	@$(BIN)/occmask compare-methods orl --out runs/methods $(METHODS_ARGS)
+
+# The library is tested without its plug-ins, and each plug-in with all others beside it.
 # Triton decides at import whether it interprets kernels, so these tests are a run of their own.
-test: $(INSTALLED)
-	@$(BIN)/python -m pytest -m "not interpreter" --cov=occmask --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+test: $(PLUGGED)
+	@OCCMASK_PLUGINS=none $(BIN)/python -m pytest -m "not interpreter" --cov=occmask --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest plugins
 	@TRITON_INTERPRET=1 $(BIN)/python -m pytest -m interpreter tests/kernels || test $$? -eq 5  # 5: no Triton here
+
+$(PLUGGED): $(INSTALLED) $(PLUGINS:%=%/pyproject.toml)
+	@echo "Installing the plug-ins of plugins/"
+	@$(PIP) $(PLUGINS:%=-e %)
+	@touch $@
 
 # The oldest Triton that the kernels promise to run on, in an environment that holds nothing else.
 aot-oldest: $(OLDEST)/.installed
@@ -52,6 +69,8 @@ bench: $(BENCHMARKED)
 	@PYTHONPATH=kernels $(BIN)/python -m benchmarks --json runs/bench.json $(BENCH_ARGS)
 
 install: $(INSTALLED)
+
+plugins: $(PLUGGED)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .coverage htmlcov .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
