@@ -81,9 +81,9 @@ def reference_of(results: Results) -> str | None:
 
 
 def control_of(results: Results, method: str) -> str | None:
-    """The method's own control, where that is another than the one all are held against."""
-    own = results["methods"][method].get("control")
-    return None if own in (None, method, reference_of(results)) else str(own)
+    """The method's own control, where that is another than the one all are held against; controls have none."""
+    own, reference = results["methods"][method].get("control"), reference_of(results)
+    return None if own in (None, method, reference) or family_of(results, method) == CONTROL else str(own)
 
 
 def plugin_of(results: Results, method: str) -> str | None:

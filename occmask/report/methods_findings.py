@@ -24,7 +24,9 @@ from .methods_data import (
     missing_of,
     rank1_of,
     reference_of,
+    worn_of,
 )
+from .methods_marks import points_text
 from .results import Results, area_of, condition_name, confidence_of
 
 
@@ -55,16 +57,25 @@ def listed(words: Sequence[str]) -> str:
 
 
 def where(results: Results, conditions: Sequence[str]) -> str:
-    """`on clean faces, at 20 and 40 % area and behind scarf`."""
-    shares = [c for c in conditions if area_of(c)]
-    every = [c for c in areas_of(results) if area_of(c)]
-    parts = ["on clean faces"] if "clean" in conditions else []
-    if len(shares) > 2 and set(shares) == set(every):
-        parts.append(f"at every area from {_percent(every[0])} to {_percent(every[-1])} %")
-    elif shares:
-        parts.append(f"at {listed([_percent(c) for c in shares])} % area")
-    worn = [condition_name(c) for c in conditions if area_of(c) is None]
-    return listed(parts + ([f"behind {listed(worn)}"] if worn else []))
+    """`clean faces, 30 to 50 % area, scarf and hand`."""
+    shares = [c for c in areas_of(results) if area_of(c)]
+    covered = [c for c in shares if c in conditions]
+    worn = [c for c in worn_of(results) if c in conditions]
+    parts = ["clean faces"] if "clean" in conditions else []
+    if len(covered) > 2 and _follow(shares, covered):
+        parts.append(f"{_percent(covered[0])} to {_percent(covered[-1])} % area")
+    elif covered:
+        parts.append(f"{listed([_percent(c) for c in covered])} % area")
+    if len(worn) > 2 and len(worn) == len(worn_of(results)):
+        parts.append(f"all {len(worn)} things worn or held")
+    elif worn:
+        parts.append(listed([condition_name(c) for c in worn]))
+    return ", ".join(parts)
+
+
+def _follow(every: Sequence[str], some: Sequence[str]) -> bool:
+    first = every.index(some[0])
+    return list(every[first : first + len(some)]) == list(some)
 
 
 def _percent(condition: str) -> str:
@@ -86,7 +97,7 @@ def _reference(results: Results, found: Sequence[Difference], reference: str) ->
     summary = str(results["methods"][reference].get("summary") or "")
     told = f"The control is {reference}" + (f" ({summary})" if summary and summary != reference else "")
     if figure is not None and condition is not None:
-        told += f", which names {100 * figure.value:.1f} % of the faces {where(results, [condition])}"
+        told += f", which names {100 * figure.value:.1f} % of the faces ({where(results, [condition])})"
     baseline = str(results["methods"][reference].get("control") or "baseline")
     differences = differences_from(results, found, reference, against=baseline)
     if not differences:
@@ -120,11 +131,11 @@ def _verdicts(results: Results, compared: dict[str, list[Difference]], reference
 
 
 def _at(results: Results, differences: Sequence[Difference]) -> str:
-    """Where, and by how many points from the least to the most."""
+    """Where, and by how many points from the least to the most, in brackets."""
     points = sorted(abs(100 * d.figure.value) for d in differences)
     least, most = f"{points[0]:.1f}", f"{points[-1]:.1f}"
     by = least if least == most else f"{least} to {most}"
-    return f"{where(results, [d.condition for d in differences])} (by {by} points)"
+    return f"({where(results, [d.condition for d in differences])}; by {by} points)"
 
 
 def _by_chance(results: Results, differences: Sequence[Difference]) -> str:
@@ -156,7 +167,7 @@ def _own_controls(results: Results, found: Sequence[Difference], methods: Sequen
         ]
         verdict = listed(said) or "tied everywhere"
         count = f"{len(differences)} more comparison{'s' if len(differences) > 1 else ''}"
-        told.append(f"Against its own control {own}, {method} is {verdict} ({count}).")
+        told.append(f"Against its own control {own}, {method} is {verdict}; {count}.")
     return told
 
 
@@ -165,5 +176,5 @@ def difference_text(found: Sequence[Difference], method: str, *, against: str, c
     one = difference(found, method, against=against, condition=condition)
     if one is None:
         return "-"
-    value, low, high = (100 * x for x in one.figure)
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    value, low, high = (points_text(x) for x in one.figure)
+    return f"{value} [{low}, {high}]"
