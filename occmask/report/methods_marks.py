@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..evaluation.metrics import Estimate
+from .listings import text
 from .methods_data import BETTER, WORSE
 
 _CORNERS = ((0, 0), (4, 45), (3, -90), (4, 0), (3, 90))  # of each shape, and its turn in degrees; 0: a disc
@@ -26,7 +27,7 @@ def sign(verdict: str | None, *, against: str) -> str:
     """A triangle up or down as HTML, read out as "better than ..."; empty for a tie."""
     if verdict not in _SIGNS:
         return ""
-    words = f"{verdict} than {against}"
+    words = text(f"{verdict} than {against}")
     return f'<b class="sign {verdict}" role="img" aria-label="{words}" title="{words}">{_SIGNS[verdict]}</b>'
 
 
@@ -43,7 +44,7 @@ def points_text(share: float) -> str:
 
 def three_digits(figure: Estimate) -> tuple[str, str, str]:
     """A figure and its interval with as many decimals as give the figure three digits: `12.3`, `12.0`, `12.6`."""
-    decimals = 2 if figure.value <= 0 else max(0, 2 - math.floor(math.log10(figure.value)))
+    decimals = 2 if figure.value <= 0 else min(4, max(0, 2 - math.floor(math.log10(figure.value))))
     value, low, high = (f"{x:.{decimals}f}" for x in figure)
     return value, low, high
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import NamedTuple
 
 from .listings import text
@@ -109,7 +110,7 @@ def _line(across: Sequence[float], areas: Sequence[Difference], scale: _Scale, s
 
 
 def _mark(x: float, y: float, one: Difference, style: str) -> str:
-    told = text(f"{condition_name(one.condition)} {points_text(one.figure.value)}")
+    told = escape(f"{condition_name(one.condition)} {points_text(one.figure.value)}")
     if one.verdict == TIED:
         shape = f'<circle class="dot hollow {style}" cx="{x:.1f}" cy="{y:.1f}" r="2.8">'
         return f"{shape}<title>{told}</title></circle>"

@@ -38,6 +38,7 @@ METHODS_STYLE = """
 .kinds ul { margin: 0; padding-left: 1.2rem; }
 .kinds small { color: var(--faint); }
 .methods th:first-child { border-right: 1px solid var(--line); }
+.methods th, .methods td { padding: 0.4rem 0.5rem; }
 .methods thead th { white-space: nowrap; }
 .methods .who { display: block; white-space: normal; min-width: 6.5rem; max-width: 12rem; overflow-wrap: break-word;
   border-left: 0.25rem solid var(--c, transparent); padding-left: 0.5rem; }
@@ -52,6 +53,7 @@ METHODS_STYLE = """
 .meter i { display: block; height: 100%; background: var(--c0); border-radius: 2px; }
 .legend + .scroll { margin-top: 0.9rem; }
 .methods img { display: block; border-radius: 0.25rem; width: 5.2rem; height: auto; margin-left: auto; }
+@media (max-width: 34rem) { .methods img { width: 4.2rem; } }
 pre { overflow-x: auto; background: var(--card); padding: 0.7rem 0.9rem; border-radius: 0.5rem; font-size: 0.86rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 """.strip()
