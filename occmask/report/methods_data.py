@@ -123,6 +123,18 @@ def spread_of(results: Results, method: str, condition: str) -> float | None:
     return None if found is None else float(found)
 
 
+def same_in_every_seed(results: Results, one: Difference) -> bool | None:
+    """Whether the difference has the same sign with every seed; None when the results hold no figures by seed."""
+    found = [
+        results["methods"].get(m, {}).get("identification", {}).get(one.condition, {}).get("rank1", {}).get("values")
+        for m in (one.method, one.against)
+    ]
+    if any(values is None or len(values) < 2 for values in found) or len(found[0]) != len(found[1]):
+        return None
+    sign = 1 if one.figure.value > 0 else -1
+    return all(sign * (a - b) > 0 for a, b in zip(*found, strict=True))
+
+
 def mean_worn(results: Results, method: str) -> float | None:
     """Mean rank-1 over everything worn or held; None unless all of them were measured."""
     found = [rank1_of(results, method, c) for c in worn_of(results)]

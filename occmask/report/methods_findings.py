@@ -24,6 +24,7 @@ from .methods_data import (
     missing_of,
     rank1_of,
     reference_of,
+    same_in_every_seed,
     worn_of,
 )
 from .methods_marks import points_text
@@ -145,12 +146,18 @@ def _by_chance(results: Results, differences: Sequence[Difference]) -> str:
     about = f"about {expected:.0f} of them" if expected >= 0.95 else "less than one of them"
     told = (
         f"{count} comparison{'s were' if count > 1 else ' was'} made for this, each with a {confidence_of(results)} "
-        f"interval: by chance alone {about} would exclude 0 if no method differed from the control. "
+        f"interval: if no method differed from the control, the choice of people alone would make {about} exclude 0. "
         f"{better + worse} did: {better} better, {worse} worse."
     )
     if better + worse and better + worse <= max(1.0, expected):
         told += " That is no more than chance gives."
-    return told + " The comparisons share their faces, so what chance does to one it does to its neighbours."
+    agree = [same_in_every_seed(results, d) for d in differences if d.verdict != TIED]
+    if agree and None not in agree:
+        told += f" {sum(map(bool, agree))} of these have the same sign with every seed."
+    return (
+        f"{told} The intervals do not cover the seeds, so chance gives more than that; and the comparisons share their "
+        "faces, so what chance does to one it does to its neighbours."
+    )
 
 
 def _own_controls(results: Results, found: Sequence[Difference], methods: Sequence[str]) -> list[str]:

@@ -114,7 +114,7 @@ def _lines(results: Results) -> list[_Line]:
 def _all_lines(lines: Sequence[_Line], reference: str | None, *, wide: bool) -> str:
     names = [f"{shortened(line.method, _LONGEST)} {100 * line.figures[-1].value:.0f}" for line in lines]
     width, height = (860.0, 440.0) if wide else (360.0, 400.0)
-    right = 46 + _LETTER * max(len(name) for name in names)
+    right = 54 + _LETTER * max(len(name) for name in names)
     areas = sorted({a for line in lines for a in line.areas})
     floor = floor_of([f.value for line in lines for f in line.figures])
     frame = _Frame(width, height, 36, right, 26, 40, (areas[0], areas[-1]), floor)

@@ -33,9 +33,9 @@ _IOU = (
     "best one that never looks at the picture: an answer is worth something where its interval lies above that one's."
 )
 _COST = (
-    "Parameters of the whole model in use, and how many of them the baseline has not. Time per face is of this "
-    "machine, from the picture to the embedding; the training seconds are of one run, without the baseline that a "
-    "method starts from."
+    "Parameters of the model as it is saved, and how many more than the baseline's. Time per face is of this machine, "
+    "from the picture to the embedding; small print: how far repeated timings lie apart. The training seconds are "
+    "without those of the method that it starts from."
 )
 
 

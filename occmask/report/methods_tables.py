@@ -37,7 +37,7 @@ def rank1_tables(results: Results) -> str:
         f'<p class="note">{text(said)}. {sign("better", against=reference)} better and '
         f"{sign('worse', against=reference)} worse than the control {text(reference)}: the interval of the paired "
         f"difference excludes 0.</p>\n"
-        if reference
+        if reference and differences_of(results)
         else f'<p class="note">{text(said)}.</p>\n'
     )
     areas, worn = (_rank1(results, c) for c in (areas_of(results), worn_of(results)))

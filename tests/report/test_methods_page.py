@@ -106,7 +106,8 @@ def make_results(*names, seeds=3, comparisons=True):
             shift = points / 100 * cover
             figure = near(min(1.0, value + shift))
             if seeds > 1:
-                figure |= {"std": 0.004 + index / 1000, "values": [figure["value"]] * seeds}
+                values = [figure["value"] + 0.004 * (seed - 1) for seed in range(seeds)]
+                figure |= {"std": 0.004 + index / 1000, "values": values}
             rank1[condition] = {"rank1": figure}
             for other in dict.fromkeys((control, "augmented", "baseline")):
                 if comparisons and other and other != name and (not names or other in names):
@@ -236,7 +237,7 @@ def test_findings_say_how_many_comparisons_there_were_and_what_chance_gives():
     against = [d for d in differences_of(everything) if d.against == "augmented" and METHODS[d.method][0] != "control"]
     better, worse = (sum(d.verdict == v for d in against) for v in ("better", "worse"))
     assert len(against) == 99
-    assert "about 5 of them would exclude 0" in told
+    assert "would make about 5 of them exclude 0" in told
     assert f"{better + worse} did: {better} better, {worse} worse." in told
     assert "no more than chance" not in told
     few = compared(("from", "augmented", "cup", (0.3, 0.1, 0.6)), ("rla", "augmented", "cup", (0, -0.6, 0.1)))
@@ -246,6 +247,20 @@ def test_findings_say_how_many_comparisons_there_were_and_what_chance_gives():
     assert "about 2 of them" in sentence(
         make_results("augmented", "from", "rla") | {"settings": {"confidence": 0.9}}, "22"
     )
+
+
+def test_findings_say_how_many_differences_every_seed_agrees_on():
+    results = compared(
+        ("from", "augmented", "area_40", (0.03, 0.01, 0.05)), ("rla", "augmented", "area_40", (-0.03, -0.05, -0.01))
+    )
+    told = "2 of these have the same sign with every seed."
+    assert told in sentence(results, "2 comparisons")
+    results["methods"]["rla"]["identification"]["area_40"]["rank1"]["values"][0] = 1.0
+    assert told.replace("2", "1", 1) in sentence(results, "2 comparisons")
+    assert "every seed" not in sentence(
+        results | {"methods": make_results("augmented", "from", "rla", seeds=1)["methods"]}, "2 c"
+    )
+    assert "The intervals do not cover the seeds" in sentence(results, "2 comparisons")
 
 
 def test_a_method_with_another_control_is_held_against_both():
@@ -417,7 +432,7 @@ def test_plug_ins_missing_methods_and_limits_are_on_the_page(write):
         "1 more could not be measured",
         "Only made-up people were measured.",
         "occmask compare-methods --seeds 3",
-        "over people and seeds",
+        "not seeds; how far the seeds lie apart",
         "cosface",
         "1234.5",
         "2026-11-24",
