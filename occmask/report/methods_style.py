@@ -53,7 +53,7 @@ METHODS_STYLE = """
 .meter i { display: block; height: 100%; background: var(--c0); border-radius: 2px; }
 .legend + .scroll { margin-top: 0.9rem; }
 .methods img { display: block; border-radius: 0.25rem; width: 5.2rem; height: auto; margin-left: auto; }
-@media (max-width: 34rem) { .methods img { width: 4.2rem; } .methods .who { max-width: 8rem; } }
+@media (max-width: 34rem) { .methods img { width: 4.2rem; } .methods .who { max-width: 8.8rem; } }
 pre { overflow-x: auto; background: var(--card); padding: 0.7rem 0.9rem; border-radius: 0.5rem; font-size: 0.86rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 """.strip()
