@@ -81,9 +81,9 @@ def reference_of(results: Results) -> str | None:
 
 
 def control_of(results: Results, method: str) -> str | None:
-    """The method's own control, where that is another than the one all are held against."""
-    own = results["methods"][method].get("control")
-    return None if own in (None, method, reference_of(results)) else str(own)
+    """The method's own control, where that is another than the one all are held against; controls have none."""
+    own, reference = results["methods"][method].get("control"), reference_of(results)
+    return None if own in (None, method, reference) or family_of(results, method) == CONTROL else str(own)
 
 
 def plugin_of(results: Results, method: str) -> str | None:
@@ -121,6 +121,18 @@ def spread_of(results: Results, method: str, condition: str) -> float | None:
     """The standard deviation of rank-1 between seeds, where the results tell it."""
     found = results["methods"][method].get("identification", {}).get(condition, {}).get("rank1", {}).get("std")
     return None if found is None else float(found)
+
+
+def same_in_every_seed(results: Results, one: Difference) -> bool | None:
+    """Whether the difference has the same sign with every seed; None when the results hold no figures by seed."""
+    found = [
+        results["methods"].get(m, {}).get("identification", {}).get(one.condition, {}).get("rank1", {}).get("values")
+        for m in (one.method, one.against)
+    ]
+    if any(values is None or len(values) < 2 for values in found) or len(found[0]) != len(found[1]):
+        return None
+    sign = 1 if one.figure.value > 0 else -1
+    return all(sign * (a - b) > 0 for a, b in zip(*found, strict=True))
 
 
 def mean_worn(results: Results, method: str) -> float | None:

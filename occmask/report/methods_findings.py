@@ -24,7 +24,10 @@ from .methods_data import (
     missing_of,
     rank1_of,
     reference_of,
+    same_in_every_seed,
+    worn_of,
 )
+from .methods_marks import points_text
 from .results import Results, area_of, condition_name, confidence_of
 
 
@@ -55,16 +58,25 @@ def listed(words: Sequence[str]) -> str:
 
 
 def where(results: Results, conditions: Sequence[str]) -> str:
-    """`on clean faces, at 20 and 40 % area and behind scarf`."""
-    shares = [c for c in conditions if area_of(c)]
-    every = [c for c in areas_of(results) if area_of(c)]
-    parts = ["on clean faces"] if "clean" in conditions else []
-    if len(shares) > 2 and set(shares) == set(every):
-        parts.append(f"at every area from {_percent(every[0])} to {_percent(every[-1])} %")
-    elif shares:
-        parts.append(f"at {listed([_percent(c) for c in shares])} % area")
-    worn = [condition_name(c) for c in conditions if area_of(c) is None]
-    return listed(parts + ([f"behind {listed(worn)}"] if worn else []))
+    """`clean faces, 30 to 50 % area, scarf and hand`."""
+    shares = [c for c in areas_of(results) if area_of(c)]
+    covered = [c for c in shares if c in conditions]
+    worn = [c for c in worn_of(results) if c in conditions]
+    parts = ["clean faces"] if "clean" in conditions else []
+    if len(covered) > 2 and _follow(shares, covered):
+        parts.append(f"{_percent(covered[0])} to {_percent(covered[-1])} % area")
+    elif covered:
+        parts.append(f"{listed([_percent(c) for c in covered])} % area")
+    if len(worn) > 2 and len(worn) == len(worn_of(results)):
+        parts.append(f"all {len(worn)} things worn or held")
+    elif worn:
+        parts.append(listed([condition_name(c) for c in worn]))
+    return ", ".join(parts)
+
+
+def _follow(every: Sequence[str], some: Sequence[str]) -> bool:
+    first = every.index(some[0])
+    return list(every[first : first + len(some)]) == list(some)
 
 
 def _percent(condition: str) -> str:
@@ -86,7 +98,7 @@ def _reference(results: Results, found: Sequence[Difference], reference: str) ->
     summary = str(results["methods"][reference].get("summary") or "")
     told = f"The control is {reference}" + (f" ({summary})" if summary and summary != reference else "")
     if figure is not None and condition is not None:
-        told += f", which names {100 * figure.value:.1f} % of the faces {where(results, [condition])}"
+        told += f", which names {100 * figure.value:.1f} % of the faces ({where(results, [condition])})"
     baseline = str(results["methods"][reference].get("control") or "baseline")
     differences = differences_from(results, found, reference, against=baseline)
     if not differences:
@@ -120,11 +132,11 @@ def _verdicts(results: Results, compared: dict[str, list[Difference]], reference
 
 
 def _at(results: Results, differences: Sequence[Difference]) -> str:
-    """Where, and by how many points from the least to the most."""
+    """Where, and by how many points from the least to the most, in brackets."""
     points = sorted(abs(100 * d.figure.value) for d in differences)
     least, most = f"{points[0]:.1f}", f"{points[-1]:.1f}"
     by = least if least == most else f"{least} to {most}"
-    return f"{where(results, [d.condition for d in differences])} (by {by} points)"
+    return f"({where(results, [d.condition for d in differences])}; by {by} points)"
 
 
 def _by_chance(results: Results, differences: Sequence[Difference]) -> str:
@@ -134,12 +146,18 @@ def _by_chance(results: Results, differences: Sequence[Difference]) -> str:
     about = f"about {expected:.0f} of them" if expected >= 0.95 else "less than one of them"
     told = (
         f"{count} comparison{'s were' if count > 1 else ' was'} made for this, each with a {confidence_of(results)} "
-        f"interval: by chance alone {about} would exclude 0 if no method differed from the control. "
+        f"interval: if no method differed from the control, the choice of people alone would make {about} exclude 0. "
         f"{better + worse} did: {better} better, {worse} worse."
     )
     if better + worse and better + worse <= max(1.0, expected):
         told += " That is no more than chance gives."
-    return told + " The comparisons share their faces, so what chance does to one it does to its neighbours."
+    agree = [same_in_every_seed(results, d) for d in differences if d.verdict != TIED]
+    if agree and None not in agree:
+        told += f" {sum(map(bool, agree))} of these have the same sign with every seed."
+    return (
+        f"{told} The intervals do not cover the seeds, so chance gives more than that; and the comparisons share their "
+        "faces, so what chance does to one it does to its neighbours."
+    )
 
 
 def _own_controls(results: Results, found: Sequence[Difference], methods: Sequence[str]) -> list[str]:
@@ -156,7 +174,7 @@ def _own_controls(results: Results, found: Sequence[Difference], methods: Sequen
         ]
         verdict = listed(said) or "tied everywhere"
         count = f"{len(differences)} more comparison{'s' if len(differences) > 1 else ''}"
-        told.append(f"Against its own control {own}, {method} is {verdict} ({count}).")
+        told.append(f"Against its own control {own}, {method} is {verdict}; {count}.")
     return told
 
 
@@ -165,5 +183,5 @@ def difference_text(found: Sequence[Difference], method: str, *, against: str, c
     one = difference(found, method, against=against, condition=condition)
     if one is None:
         return "-"
-    value, low, high = (100 * x for x in one.figure)
-    return f"{value:+.1f} [{low:+.1f}, {high:+.1f}]"
+    value, low, high = (points_text(x) for x in one.figure)
+    return f"{value} [{low}, {high}]"

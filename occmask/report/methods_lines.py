@@ -1,4 +1,4 @@
-"""Rank-1 against covered area for many methods: one chart with all lines, and each method beside the control."""
+"""Rank-1 against covered area: one chart with the lines of all methods, each named at its end."""
 
 from __future__ import annotations
 
@@ -10,16 +10,13 @@ from .curves import spread
 from .listings import text
 from .methods_data import (
     CONTROL,
-    TIED,
     areas_of,
-    differences_of,
     families_of,
     family_of,
     family_style,
     methods_in_order,
     rank1_of,
     reference_of,
-    verdict_at,
 )
 from .methods_marks import marker, shortened
 from .results import Results, area_of, confidence_of
@@ -90,21 +87,6 @@ def lines_chart(results: Results) -> str:
     )
 
 
-def each_beside_control(results: Results) -> str:
-    """A small chart a method: its line and interval, and the control's line; empty without a control."""
-    lines, reference = _lines(results), reference_of(results)
-    control = next((line for line in lines if line.method == reference), None)
-    if control is None or len(lines) < 2:
-        return ""
-    floor = floor_of([f.low for line in lines for f in line.figures])
-    small = "".join(_small(results, line, control, floor) for line in lines if line is not control)
-    note = (
-        f"The line with its {confidence_of(results)} interval is the method, the dashed one the control, {reference}. "
-        "A triangle marks an area where the paired difference excludes 0: up for better, down for worse."
-    )
-    return f'<p class="note">{text(note)}</p>\n<div class="each">\n{small}</div>\n'
-
-
 def family_keys(results: Results) -> str:
     """The legend: a line of each family's colour and dashes."""
     families = [*families_of(results)]
@@ -132,7 +114,7 @@ def _lines(results: Results) -> list[_Line]:
 def _all_lines(lines: Sequence[_Line], reference: str | None, *, wide: bool) -> str:
     names = [f"{shortened(line.method, _LONGEST)} {100 * line.figures[-1].value:.0f}" for line in lines]
     width, height = (860.0, 440.0) if wide else (360.0, 400.0)
-    right = 46 + _LETTER * max(len(name) for name in names)
+    right = 54 + _LETTER * max(len(name) for name in names)
     areas = sorted({a for line in lines for a in line.areas})
     floor = floor_of([f.value for line in lines for f in line.figures])
     frame = _Frame(width, height, 36, right, 26, 40, (areas[0], areas[-1]), floor)
@@ -179,38 +161,6 @@ def _axes(frame: _Frame, areas: Sequence[float]) -> str:
     middle = (frame.at(low, 0)[0] + frame.at(high, 0)[0]) / 2
     parts.append(label_at(middle, frame.height - 5, "covered area, % of the picture", anchor="middle", kind="axis"))
     return "".join(parts)
-
-
-def _small(results: Results, line: _Line, control: _Line, floor: float) -> str:
-    frame = _Frame(176, 118, 26, 10, 8, 20, (control.areas[0], control.areas[-1]), floor)
-    found, parts = differences_of(results), []
-    for share in (floor, 1.0):
-        y = frame.at(frame.areas[0], share)[1]
-        parts.append(f'<line class="rule" x1="{frame.left}" x2="{frame.width - 4}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(label_at(frame.left - 5, y + 4, f"{100 * share:.0f}", anchor="end"))
-    for area, anchor in ((frame.areas[0], "start"), (frame.areas[1], "end")):
-        across = frame.at(area, floor)[0] + (-6 if anchor == "start" else 6)
-        parts.append(label_at(across, frame.height - 5, _area(area) + (" %" if area else ""), anchor=anchor))
-    parts.append(frame.band(line))
-    against = [f.value for f in control.figures]
-    parts.append(f'<path class="line beside fc" d="{frame.path(control.areas, against)}"/>')
-    own = [f.value for f in line.figures]
-    parts.append(f'<path class="line plain {line.style}" d="{frame.path(line.areas, own)}"/>')
-    told = []
-    for condition in areas_of(results):
-        verdict = verdict_at(results, found, line.method, condition, against=control.method)
-        figure = rank1_of(results, line.method, condition)
-        if figure is None or verdict in (None, TIED):
-            continue
-        x, y = frame.at(area_of(condition) or 0.0, figure.value)
-        turn = 1 if verdict == "better" else -1
-        parts.append(f'<path class="verdict {verdict}" d="M{x - 6:.1f} {y + 4.5 * turn:.1f}h12l-6 {-10 * turn}Z"/>')
-        told.append(f"{verdict} at {_area(area_of(condition) or 0.0)}")
-    alt = f"{line.method} beside {control.method}, by covered area: {', '.join(told) or 'tied everywhere'}."
-    return (
-        f'<figure class="plot small"><h4>{text(line.method)}</h4>'
-        f"{svg(frame.width, frame.height, ''.join(parts), alt)}</figure>\n"
-    )
 
 
 def _area(area: float) -> str:

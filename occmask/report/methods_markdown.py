@@ -26,6 +26,7 @@ from .methods_data import (
     worn_of,
 )
 from .methods_findings import difference_text, findings_of
+from .methods_marks import three_digits
 from .methods_table import SIGNS
 from .methods_words import how_it_was_made, limits_of
 from .results import Results, condition_name, conditions_with, confidence_of, estimate
@@ -128,7 +129,7 @@ def _cost(results: Results, methods: Sequence[str]) -> list[str]:
                 method,
                 millions(told.get("parameters")),
                 millions(told.get("added_parameters")),
-                "-" if time is None else f"{time.value:.3g} [{time.low:.3g}, {time.high:.3g}]",
+                "-" if time is None else "{} [{}, {}]".format(*three_digits(time)),
                 "-" if seconds is None else f"{float(seconds):.0f}",
                 "-" if steps is None else str(int(steps)),
             ]

@@ -10,7 +10,8 @@ from .listings import settings, text
 from .methods_data import CONTROL, families_of, family_of, family_style, methods_in_order, missing_of
 from .methods_findings import findings_of
 from .methods_forest import forests
-from .methods_lines import each_beside_control, lines_chart
+from .methods_lines import lines_chart
+from .methods_panels import panels
 from .methods_pictures import Pictures, check_pictures, pictures_table, shows_faces
 from .methods_style import METHODS_STYLE
 from .methods_tables import (
@@ -32,8 +33,9 @@ _IOU = (
     "best one that never looks at the picture: an answer is worth something where its interval lies above that one's."
 )
 _COST = (
-    "Parameters of the whole model in use. Time per face is of this machine, everything from the picture to the "
-    "embedding; the training seconds are of one run, without the baseline that a method starts from."
+    "Parameters of the model as it is saved, and how many more than the baseline's. Time per face is of this machine, "
+    "from the picture to the embedding; small print: how far repeated timings lie apart. The training seconds are "
+    "without those of the method that it starts from."
 )
 
 
@@ -50,7 +52,7 @@ def write_methods_page(path: str | Path, results: Mapping[str, Any], *, pictures
     some = bool(results.get("methods"))
     sections = (
         _section("Rank-1 against covered area", lines_chart(results)),
-        _section("Each method beside the control", each_beside_control(results)),
+        _section("Each method against the control", panels(results)),
         _section("The methods", _methods(results)),
         _section("All figures", rank1_tables(results) + verification_tables(results)) if some else "",
         _section("Differences from the control", forests(results)),

@@ -24,22 +24,25 @@ METHODS_STYLE = """
 .each { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.4rem, 1fr)); gap: 1rem 1.2rem; }
 .small h4 { margin: 0; font-size: 0.9rem; font-weight: 600; overflow-wrap: anywhere; }
 .small .line { stroke-width: 2; }
-.small .beside { stroke-dasharray: 4 3; stroke-width: 1.4; }
 .verdict { stroke: var(--paper); stroke-width: 1; }
 .better { --mark: var(--better); } .worse { --mark: var(--worse); }
 .verdict { fill: var(--mark); }
 .sign { color: var(--mark); font-size: 0.72em; margin-right: 0.3em; vertical-align: 0.08em; }
 .zero { stroke: var(--ink); stroke-width: 1.3; }
 .reach { fill: none; stroke: var(--c); stroke-width: 2; }
+.beyond { fill: var(--c); }
+.forest .other { font-style: italic; fill: var(--faint); }
 .findings { padding-left: 1.2rem; margin: 0.9rem 0 0; }
 .findings li { margin: 0.35rem 0; max-width: 48rem; }
 .kinds h3 { margin-bottom: 0.3rem; }
 .kinds ul { margin: 0; padding-left: 1.2rem; }
 .kinds small { color: var(--faint); }
 .methods th:first-child { border-right: 1px solid var(--line); }
+.methods th, .methods td { padding: 0.4rem 0.5rem; }
 .methods thead th { white-space: nowrap; }
-.methods .who { display: block; white-space: normal; min-width: 7.4rem; overflow-wrap: anywhere; }
-.methods .who small { display: block; color: var(--faint); font-size: 0.76rem; overflow-wrap: anywhere; }
+.methods .who { display: block; white-space: normal; min-width: 6.5rem; max-width: 12rem; overflow-wrap: break-word;
+  border-left: 0.25rem solid var(--c, transparent); padding-left: 0.5rem; }
+.methods .who small { display: block; color: var(--faint); font-size: 0.76rem; }
 .swatch { display: inline-block; width: 0.6rem; height: 0.6rem; border-radius: 2px; margin-right: 0.4rem;
   background: var(--c); }
 .methods tr.control > * { background: var(--card); }
@@ -48,7 +51,9 @@ METHODS_STYLE = """
 .meter { display: block; height: 0.25rem; min-width: 4.5rem; margin-top: 0.3rem; background: var(--line);
   border-radius: 2px; }
 .meter i { display: block; height: 100%; background: var(--c0); border-radius: 2px; }
+.legend + .scroll { margin-top: 0.9rem; }
 .methods img { display: block; border-radius: 0.25rem; width: 5.2rem; height: auto; margin-left: auto; }
+@media (max-width: 34rem) { .methods img { width: 4.2rem; } .methods .who { max-width: 8.8rem; } }
 pre { overflow-x: auto; background: var(--card); padding: 0.7rem 0.9rem; border-radius: 0.5rem; font-size: 0.86rem;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 """.strip()

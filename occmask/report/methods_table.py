@@ -23,6 +23,7 @@ from .methods_data import (
     verdict_at,
     worn_of,
 )
+from .methods_marks import shortened, three_digits
 from .results import Results, condition_name, confidence_of
 
 WIDTH = 100
@@ -49,10 +50,10 @@ def format_methods_table(results: Results) -> str:
         columns.append(["worn", *("-" if w is None else f"{100 * w:.1f} " for w in worn)])
     columns.append(["params", *(millions(results["methods"][m].get("parameters")) for m in methods)])
     times = [figure_of(results["methods"][m].get("milliseconds")) for m in methods]
-    columns.append(["ms/face", *("-" if t is None else f"{t.value:.3g}" for t in times)])
+    columns.append(["ms/face", *("-" if t is None else three_digits(t)[0] for t in times)])
     widths = [_INTERVAL + _FIGURE if "[" in "".join(c) else _NUMBER if c[0] == "params" else _FIGURE for c in columns]
     label = min(WIDTH - sum(widths), 2 + max(len(m) for m in ["method", *methods]))
-    names = ["method", *(m if len(m) < label else f"{m[: label - 3]}.." for m in methods)]
+    names = ["method", *(shortened(" ".join(m.split()), label - 1) for m in methods)]
     lines = [
         (f"{name:<{label}}" + "".join(f"{c[i]:>{w}}" for c, w in zip(columns, widths, strict=True))).rstrip()
         for i, name in enumerate(names)

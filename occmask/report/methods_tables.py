@@ -24,8 +24,8 @@ from .methods_data import (
     verdict_at,
     worn_of,
 )
-from .methods_marks import sign
-from .results import Results, condition_name, conditions_with, confidence_of, estimate
+from .methods_marks import sign, three_digits
+from .results import Results, conditions_with, confidence_of, estimate
 
 
 def rank1_tables(results: Results) -> str:
@@ -37,7 +37,7 @@ def rank1_tables(results: Results) -> str:
         f'<p class="note">{text(said)}. {sign("better", against=reference)} better and '
         f"{sign('worse', against=reference)} worse than the control {text(reference)}: the interval of the paired "
         f"difference excludes 0.</p>\n"
-        if reference
+        if reference and differences_of(results)
         else f'<p class="note">{text(said)}.</p>\n'
     )
     areas, worn = (_rank1(results, c) for c in (areas_of(results), worn_of(results)))
@@ -55,14 +55,15 @@ def verification_tables(results: Results) -> str:
         conditions = conditions_with(results, "verification", metric, methods)
         rows = [(m, [_cell(estimate(results, m, "verification", c, metric), 100) for c in conditions]) for m in methods]
         if conditions:
-            heads = [condition_name(c) for c in conditions]
+            heads = [short_condition(c) for c in conditions]
             parts.append(f"<h3>{text(name)}</h3>\n{scrolled(_table(results, heads, rows), name)}")
     if not parts:
         return ""
     return (
         "<details><summary>Verification: is it the same person?</summary>\n"
         '<p class="note">AUC: the chance that a pair of one person scores above a pair of two. TAR: pairs of one '
-        f"person accepted at the threshold that the named share of other pairs passes.</p>\n{''.join(parts)}</details>\n"
+        "person accepted at the threshold that the named share of other pairs passes.</p>\n"
+        f"{''.join(parts)}</details>\n"
     )
 
 
@@ -82,7 +83,7 @@ def cost_table(results: Results) -> str:
             f"<td>{'-' if steps is None else f'{int(steps):,}'}</td>",
         ]
         rows.append((method, cells))
-    heads = ("parameters in use", "added to the baseline", "ms per face", "training, s", "steps")
+    heads = ("parameters", "added", "ms per face", "training, s", "steps")
     return scrolled(_table(results, heads, rows), "What each method costs")
 
 
@@ -103,9 +104,12 @@ def iou_table(results: Results) -> str:
             cells.append(_cell(figure, 1, sign(verdict, against="the fixed box")))
         rows.append((method, cells))
     boxes = [fixed_box(results, c) for c in conditions]
+    marks = f"{sign('better', against='the fixed box')} the interval lies above the fixed box's, "
+    marks += f"{sign('worse', against='the fixed box')} below."
     last = f'<tr class="control">{_head("the best fixed box", "never looks")}{"".join(_cell(b, 1) for b in boxes)}</tr>'
-    table = _table(results, [condition_name(c) for c in conditions], rows, last=last if any(boxes) else "")
-    return scrolled(table, "IoU of what each believes is covered")
+    table = _table(results, [short_condition(c) for c in conditions], rows, last=last if any(boxes) else "")
+    said = f'<p class="note">{marks}</p>\n' if any(boxes) else ""
+    return said + scrolled(table, "IoU of what each believes is covered")
 
 
 def scrolled(table: str, name: str) -> str:
@@ -126,9 +130,8 @@ def row_head(results: Results, method: str) -> str:
 
 
 def _head(name: str, below: str, style: str = "") -> str:
-    swatch = f'<i class="swatch {style}"></i>' if style else ""
     small = f"<small>{text(below)}</small>" if below else ""
-    return f'<th scope="row"><span class="who">{swatch}{text(name)}{small}</span></th>'
+    return f'<th scope="row"><span class="who {style}">{text(name)}{small}</span></th>'
 
 
 def _rank1(results: Results, conditions: Sequence[str]) -> str:
@@ -168,9 +171,9 @@ def _time(figure: Estimate | None, slowest: float) -> str:
     if figure is None:
         return "<td>-</td>"
     share = 100 * figure.value / slowest if slowest else 0
-    low, high = (f"{end:.3g}" for end in (figure.low, figure.high))
+    value, low, high = three_digits(figure)
     return (
-        f'<td>{figure.value:.3g}<span class="interval">{low}&ndash;{high}</span>'
+        f'<td>{value}<span class="interval">{low}&ndash;{high}</span>'
         f'<span class="meter"><i style="width:{share:.0f}%"></i></span></td>'
     )
 

@@ -15,19 +15,19 @@ def how_it_was_made(results: Results) -> list[str]:
             "Every method"
             + (f" changes the model {model}" if model else "")
             + (" and" if model and data else "")
-            + (f" is trained and measured on the faces of {data}" if data else "")
+            + (f" is trained and measured on {data}" if data else "")
             + "; all are measured on the same covered pictures."
         )
     first, more, batch = (settings.get(key) for key in ("first_steps", "more_steps", "batch_size"))
     if first is not None or more is not None:
-        steps = f"{first or 0:,} steps on clean faces, then {more or 0:,} more of the method's own"
-        told.append(f"The budget of each: {steps}" + (f", in batches of {batch}." if batch else "."))
+        given = [f"{n:,} {kind} steps" for n, kind in ((first, "first"), (more, "further")) if n is not None]
+        told.append(f"Budget: {' and '.join(given)}" + (f" in batches of {batch}." if batch else "."))
     seeds, sure = int(settings.get("seeds") or 1), confidence_of(results)
     told.append(
-        f"Every method was trained {seeds} times from other seeds; figures are means over the seeds, and the {sure} "
-        "intervals are over people and seeds."
+        f"Every method was trained {seeds} times from other seeds; figures are means over the seeds. The {sure} "
+        "intervals come from resampling people, not seeds; how far the seeds lie apart is told beside them."
         if seeds > 1
-        else f"Every method was trained once, so the {sure} intervals are over people only."
+        else f"Every method was trained once, and the {sure} intervals come from resampling people."
     )
     on = [str(machine[key]) for key in ("processor", "platform") if machine.get(key)]
     threads = f", {machine['threads']} threads" if machine.get("threads") else ""
@@ -39,11 +39,9 @@ def how_it_was_made(results: Results) -> list[str]:
 
 def limits_of(results: Results) -> list[str]:
     """What the figures do and do not show; a run adds its own in `results["limits"]`, a list of sentences."""
-    seeds = int(results.get("settings", {}).get("seeds") or 1)
-    over = "other people of the same kind were tested" + (" and other seeds drawn" if seeds > 1 else "")
     shared = (
-        f"An interval says how far a figure would move if {over}. It does not cover another data set, another camera"
-        + ("." if seeds > 1 else " or another training run: each method was trained once."),
+        "An interval says how far a figure would move if other people of the same kind were tested. It does not cover "
+        "another seed, another data set or another camera.",
         "A tie means that these data do not tell two methods apart. It does not mean that they are equal.",
         "The budget is part of the result. With more steps, more faces or a larger network the methods may change "
         "places; a paper's own figures are not reproduced here.",
