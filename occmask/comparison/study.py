@@ -236,11 +236,9 @@ def _settings(settings: ComparisonSettings, data: str) -> dict[str, Any]:
 
 
 def _limits(settings: ComparisonSettings, test: FaceSet | None) -> list[str]:
-    limits = ["Intervals cover the people tested, not the seeds: another seed moves every figure by a few points."]
+    limits = []
     if test is None:
         limits.append("Training and test show the same people in different pictures.")
-    if settings.seeds == 1:
-        limits.append("One training run a method; --seeds repeats it.")
     if settings.steps is not None:
         limits.append(f"Every stage was cut to {settings.steps} steps: the figures show that it runs and nothing else.")
     return limits
