@@ -19,9 +19,10 @@ class ComparisonSettings:
     """Which methods are compared, on which model, for how long.
 
     `methods`: names (empty: all that want to be compared); the ones they start from and their controls come along.
-    `model`: the FROM model that every method changes.  `budget`: a name of `BUDGETS`; `steps` cuts every stage short, for a quick
-    look whose figures mean nothing.  `gallery`: how many pictures of a person are enrolled, and trained on unless there
-    is a test set.  `faces_on_page=False` draws what is believed to be covered without the faces it was seen in.
+    `model`: the FROM model that every method changes.  `budget`: a name of `BUDGETS`; `steps` cuts every stage short,
+    for a quick look whose figures mean nothing.  `gallery`: how many pictures of a person are enrolled, and trained on
+    unless there is a test set.  `faces_on_page=False` draws what is believed to be covered without the faces it was
+    seen in.
     """
 
     out: Path
