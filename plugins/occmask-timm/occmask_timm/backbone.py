@@ -63,7 +63,7 @@ class TimmBackbone(nn.Module):
                 "can: networks for one size often want both sides the same"
             ) from e
         self.shapes = feature_shapes(self.name, sizes)
-        told = tuple(self.network.feature_info.channels())
+        told = tuple(_feature_info(self.network).channels())
         if told != tuple(shape.channels for shape in self.shapes):
             raise occmask.PluginError(
                 f"{self.name}: timm's feature_info tells of {told} channels, and the maps have "
@@ -116,10 +116,15 @@ def _create(what: str, name: str, settings: dict[str, Any], **more: Any) -> nn.M
     return network
 
 
+def _feature_info(network: nn.Module) -> Any:
+    """What timm says of the maps: `channels()`, and `reduction()`, by what the picture's sides are divided."""
+    return network.feature_info
+
+
 def _create_for(what: str, name: str, size: Size, settings: dict[str, Any]) -> tuple[nn.Module, Size]:
     """A network that is built for one size, for this one, or for the next that is whole patches: the rest of the last
     patch would be cut off."""
     network = _create(what, name, settings, img_size=size)
-    patch = min(network.feature_info.reduction())
+    patch = min(_feature_info(network).reduction())
     whole = (-(-size[0] // patch) * patch, -(-size[1] // patch) * patch)
     return (network if whole == size else _create(what, name, settings, img_size=whole)), whole

@@ -16,6 +16,7 @@ from .picture import Picture
 
 Size = tuple[int, int]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what the published weights of all four were trained with
+AS_IT_IS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
 
 class TransformersBackbone(nn.Module):
@@ -43,16 +44,16 @@ class TransformersBackbone(nn.Module):
         self.name = f"backbone 'transformers:{kind}'"
         if enlarge < 1:
             raise occmask.OptionError(f"{self.name}: enlarge is at least 1, not {enlarge!r}")
-        settings = {key: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value for key, value in settings.items()}
+        plain = {key: list(v) if isinstance(v, (tuple, range)) else v for key, v in settings.items()}
         try:
-            config = config_class(**settings)
+            config = config_class(**plain)
             self.network = network_class(config)
         except Exception as e:  # each of its checks has an exception of its own
             raise occmask.OptionError(f"{self.name} cannot be built so ({' '.join(str(e).split())})") from e
         if pretrained is not None:
-            self.network = load_pretrained(self.name, network_class, config, settings, pretrained)
-        mean, std = IMAGENET if pretrained is not None else ((0.5,) * 3, (0.5,) * 3)
-        mean, std = (given or known for given, known in ((image_mean, mean), (image_std, std)))
+            self.network = load_pretrained(self.name, network_class, config, plain, pretrained)
+        trained_on = AS_IT_IS if pretrained is None else IMAGENET
+        mean, std = image_mean or trained_on[0], image_std or trained_on[1]
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise occmask.OptionError(f"{self.name}: image_mean and image_std are three numbers each, std above 0")
         height, width = (-(-round(side * enlarge) // multiple) * multiple for side in image_size)

@@ -10,8 +10,9 @@ import occmask
 
 # What a network is without: norms in front of the maps, which published classifiers do not have.
 _NOT_PUBLISHED = ("hidden_states_norms.", "swin.layernorm.")
-# What changes no number that a network of these computes: its size for training, its drawing of fresh weights.
-_FREE = {"initializer_range", "encoder_stride", "use_mask_token", "drop_path_rate", "num_stages", "_out_features"}
+# Settings of a config that change no weight and no map: how it was trained, and which maps it hands on.
+_FREE = {"initializer_range", "encoder_stride", "use_mask_token", "drop_path_rate", "num_stages", "stage_names"}
+_FREE |= {"out_features", "out_indices", "_out_features", "_out_indices"}
 
 
 def load_pretrained(
@@ -30,12 +31,13 @@ def load_pretrained(
     except Exception as e:  # no such folder, no such name, no network
         raise occmask.OptionError(f"{what}: nothing can be read from pretrained={source!r} ({_first_line(e)})") from e
     _check_same(what, config, theirs, settings, source)
-    network, found = network_class.from_pretrained(source, config=config, output_loading_info=True)
+    network: PreTrainedModel
+    found: dict[str, set[str]]
+    network, found = network_class.from_pretrained(source, config=config, output_loading_info=True)  # type: ignore[misc]
     missing = sorted(name for name in found["missing_keys"] if not name.startswith(_NOT_PUBLISHED))
     if missing:
         raise occmask.OptionError(f"{what}: {source} lacks the weights {', '.join(missing[:5])} of this network")
-    filled: PreTrainedModel = network
-    return filled
+    return network
 
 
 def _check_same(
@@ -43,26 +45,27 @@ def _check_same(
 ) -> None:
     if theirs.model_type != config.model_type:
         raise occmask.OptionError(f"{what}: {source} is a {theirs.model_type!r}, not a {config.model_type!r}")
-    known = {key for key in type(config)().to_dict() if key not in PretrainedConfig().to_dict()} - _FREE
-    known -= {"out_indices", "out_features", "_out_indices", "stage_names"}
-    if not _places_are_learnt(config):
+    known = type(config)().to_dict().keys() - PretrainedConfig().to_dict().keys() - _FREE
+    if not _has_positions(config):
         known -= {"image_size"}
     ours_plain, theirs_plain = config.to_dict(), theirs.to_dict()
     other = {key: theirs_plain.get(key) for key in sorted(known) if theirs_plain.get(key) != ours_plain.get(key)}
     if not other:
         return
-    advice = ", ".join(f"{key}={value!r}" for key, value in other.items() if key in settings)
-    fixed = ", ".join(f"{key}={value!r}" for key, value in other.items() if key not in settings)
-    raise occmask.OptionError(
-        f"{what}: {source} is another network than the options say"
-        + (f"; it has {advice}" if advice else "")
-        + (f"; it has {fixed}, for which there is no option" if fixed else "")
+    options = {key: value for key, value in other.items() if key in settings}
+    if "image_size" in options:
+        options["positions"] = options.pop("image_size") // theirs_plain["patch_size"]
+    parts = (
+        ("it has {}", options),
+        ("it has {}, for which there is no option", {key: v for key, v in other.items() if key not in settings}),
     )
+    told = "; ".join(text.format(", ".join(f"{k}={v!r}" for k, v in has.items())) for text, has in parts if has)
+    raise occmask.OptionError(f"{what}: {source} is another network than the options say: {told}")
 
 
-def _places_are_learnt(config: PretrainedConfig) -> bool:
-    """Whether the size of the pictures decides how many positions have weights."""
-    return config.model_type == "dinov2"
+def _has_positions(config: PretrainedConfig) -> bool:
+    """Whether the size of the pictures it was trained on decides how many positions have weights."""
+    return str(config.model_type) == "dinov2"
 
 
 def _first_line(e: Exception) -> str:

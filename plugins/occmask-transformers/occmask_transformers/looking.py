@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -49,7 +50,7 @@ def feature_shapes(what: str, sizes: Sequence[torch.Size]) -> tuple[occmask.Feat
     if any(len(size) != 4 or 0 in size for size in sizes) or not sizes:
         raise occmask.OptionError(f"{what} gives {_listed(sizes)} for one picture, and no maps (1, C, H, W)")
     shapes = tuple(occmask.FeatureShape(*size[1:]) for size in sizes)
-    for finer, coarser in zip(shapes, shapes[1:], strict=False):
+    for finer, coarser in pairwise(shapes):
         if finer.height < coarser.height or finer.width < coarser.width:
             raise occmask.OptionError(
                 f"{what} gives {_listed(sizes)}, and maps come finest first; leave some out with out_indices"

@@ -1,7 +1,7 @@
 """The four networks and their options, each under transformers' own name for it.
 
-All of them take `pretrained`, a folder or a name on the hub (None: fresh weights, nothing is downloaded); `enlarge`, how
-much larger the network sees the face; `out_indices`, which maps are handed on, 1 being the first stage; and
+All of them take `pretrained`, a folder or a name on the hub (None: fresh weights, nothing is downloaded); `enlarge`,
+how much larger the network sees the face; `out_indices`, which maps are handed on, 1 being the first stage; and
 `image_mean`, `image_std`, the statistics of the pictures that the weights were trained on (None: ImageNet's where
 pretrained, and the library's own range otherwise).
 """
@@ -134,6 +134,12 @@ class Swin(TransformersBackbone):
         drop_path_rate: float = 0.0,
     ):
         _check_stages("swin", depths=depths, num_heads=num_heads)
+        odd = [stage for stage, heads in enumerate(num_heads) if heads < 1 or embed_dim * 2**stage % heads]
+        if odd:
+            raise occmask.OptionError(
+                f"backbone 'transformers:swin': {embed_dim * 2 ** odd[0]} channels of stage {odd[0] + 1} cannot be "
+                f"shared among {num_heads[odd[0]]} heads; choose num_heads that divide embed_dim * 2^(stage - 1)"
+            )
         settings = {
             "patch_size": patch_size,
             "embed_dim": embed_dim,

@@ -25,7 +25,9 @@ class Picture(nn.Module):
         self.size = size
         # x / 255 = 0.5 v + 0.5 of what comes in, v
         self.register_buffer("gain", torch.tensor([0.5 / s for s in std])[:, None, None])
-        self.register_buffer("shift", torch.tensor([(0.5 - m) / s for m, s in zip(mean, std, strict=True)])[:, None, None])
+        self.register_buffer(
+            "shift", torch.tensor([(0.5 - m) / s for m, s in zip(mean, std, strict=True)])[:, None, None]
+        )
 
     def forward(self, image: Tensor) -> Tensor:  # (B, 3, H, W) -> (B, 3, *size)
         x = image * self.gain + self.shift
