@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import cache
 from types import ModuleType
@@ -29,8 +29,16 @@ class TimmNetworks:
         architecture = name.split(".")[0]
         if not timm.is_model(architecture):
             near = get_close_matches(architecture, timm.list_models(), n=8, cutoff=0.5)
-            raise occmask.UnknownNameError("backbone", f"timm:{name}", [f"timm:{network}" for network in near])
+            raise _unknown(name, near)
+        try:
+            timm.get_pretrained_cfg(name)
+        except RuntimeError:  # such a network, and no such weights
+            raise _unknown(name, [architecture, *timm.list_pretrained(f"{architecture}.*")]) from None
         return _factory(name)
+
+
+def _unknown(name: str, would_work: Iterable[str]) -> occmask.UnknownNameError:
+    return occmask.UnknownNameError("backbone", f"timm:{name}", [f"timm:{network}" for network in would_work])
 
 
 @cache

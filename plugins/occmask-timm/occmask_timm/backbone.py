@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import timm
@@ -44,6 +45,11 @@ class TimmBackbone(nn.Module):
         if pretrained is not False:
             settings["pretrained"] = True
         if isinstance(pretrained, str):
+            if not Path(pretrained).is_file():
+                raise occmask.OptionError(
+                    f"{self.name}: there is no file {pretrained!r}; pretrained is the path of one with timm's weights, "
+                    "True to download those that timm publishes, or False"
+                )
             settings["pretrained_cfg_overlay"] = {"file": pretrained}
         published = timm.get_pretrained_cfg(name)
         size = (round(image_size[0] * enlarge), round(image_size[1] * enlarge))
@@ -112,7 +118,9 @@ def _create(what: str, name: str, settings: dict[str, Any], **more: Any) -> nn.M
     try:
         network: nn.Module = timm.create_model(name, features_only=True, **settings, **more)
     except Exception as e:  # no maps, no such option, no such index, no file, no network: each says it in its own way
-        raise occmask.OptionError(f"{what}: timm does not make it so ({type(e).__name__}: {e})") from e
+        raise occmask.OptionError(
+            f"{what}: timm does not make it so ({type(e).__name__}: {' '.join(str(e).split())})"
+        ) from e
     return network
 
 

@@ -117,6 +117,8 @@ def create_model(name: str, *, features_only: bool, pretrained: bool = False, **
 def get_pretrained_cfg(name: str) -> SimpleNamespace | None:
     if name == "growing":
         return None
+    if name.partition(".")[2] not in ("", "in1k"):
+        raise RuntimeError(f"Invalid pretrained tag ({name.partition('.')[2]}) for {name.partition('.')[0]}.")
     return SimpleNamespace(fixed_input_size=name == "vit_like", mean=MEAN, std=STD)
 
 
@@ -128,6 +130,7 @@ def fake_timm(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     fake: Any = ModuleType("timm")
     fake.create_model, fake.get_pretrained_cfg = create_model, get_pretrained_cfg
     fake.is_model = NETWORKS.__contains__
+    fake.list_pretrained = lambda pattern: [pattern.replace("*", "in1k")]
     fake.list_models = lambda: sorted(NETWORKS)
 
     def forget() -> None:

@@ -75,6 +75,8 @@ def test_a_network_for_one_size_is_built_for_whole_patches():
         (Spec("timm:pyramid_tiny", pretrained=True), occmask.OptionError, "downloads nothing in a test"),
         (Spec("timm:pyramid_tiny", pretrain=True), occmask.OptionError, "Did you mean 'pretrained'"),
         (Spec("timm:pyramid_tin"), occmask.UnknownNameError, "Did you mean 'timm:pyramid_tiny'"),
+        (Spec("timm:pyramid_tiny.in22k"), occmask.UnknownNameError, "Known: timm:pyramid_tiny, timm:pyramid_tiny.in1k"),
+        (Spec("timm:pyramid_tiny", pretrained="none.pth"), occmask.OptionError, "there is no file 'none.pth'"),
         (Spec("timm:*"), occmask.OptionError, "is a family; put the name of one of it in place of the star"),
     ],
 )

@@ -53,6 +53,18 @@ def test_networks_of_timm_that_do_not_fit_are_refused():
         occmask.BACKBONES.build("timm:resnt18", (112, 96))
 
 
+def test_weights_of_a_file_are_those_in_the_network(tmp_path):
+    import timm
+
+    published = timm.create_model("resnet10t").state_dict()
+    torch.save(published, tmp_path / "resnet10t.pth")
+    spec = Spec("timm:resnet10t", pretrained=str(tmp_path / "resnet10t.pth"))
+    network = occmask.BACKBONES.build(spec, (112, 96))
+    assert all(torch.equal(value, published[name]) for name, value in network.network.state_dict().items())
+    with pytest.raises(occmask.UnknownNameError, match=r"timm:resnet10t\.c3_in1k"):
+        occmask.BACKBONES.build("timm:resnet10t.nothing", (112, 96))
+
+
 @pytest.mark.slow
 def test_a_model_over_timm_is_saved_optimized_and_exported(tmp_path):
     torch.manual_seed(0)
