@@ -11,6 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import occmask
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -125,7 +127,6 @@ def get_pretrained_cfg(name: str) -> SimpleNamespace | None:
 @pytest.fixture
 def fake_timm(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """`import timm` gives the stand-in, and the plug-in is imported anew for it."""
-    from occmask import BACKBONES
 
     fake: Any = ModuleType("timm")
     fake.create_model, fake.get_pretrained_cfg = create_model, get_pretrained_cfg
@@ -136,7 +137,7 @@ def fake_timm(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     def forget() -> None:
         for name in [name for name in sys.modules if name.split(".")[0] == "occmask_timm"]:
             del sys.modules[name]
-        BACKBONES._loaded.pop("timm:*", None)
+        occmask.BACKBONES._loaded.pop("timm:*", None)
 
     forget()
     monkeypatch.setitem(sys.modules, "timm", fake)
