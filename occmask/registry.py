@@ -11,9 +11,10 @@ from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, overload
 
-from .errors import DuplicateNameError, OptionError, PluginError, UnknownNameError, did_you_mean
+from .errors import DuplicateNameError, OccmaskError, OptionError, PluginError, UnknownNameError, did_you_mean
 from .spec import Spec
 
+FAMILY = ":*"  # how the name of a family ends
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 # What an option annotated so may be, and what that is called.  Truth is no number, though Python says so.
@@ -31,8 +32,10 @@ class Registry(Generic[T]):
 
     `builtin` maps a name to "module:attribute", so importing occmask imports no model code.
     Entry points of `group` add names without importing the plug-in.  Look-up order: registered
-    here, built in, entry point; "package.module:Attribute" needs no registration at all.  A registered factory may
-    stand for a family: with a static method `member(name)` giving factories, "family:name" is one of them.
+    here, built in, entry point; "package.module:Attribute" needs no registration at all.
+
+    A name that ends in ":*" is a family.  What stands under it is not built but asked, by its static method
+    `member(name)`, for the factory of "family:name"; it raises `UnknownNameError` for a member that it does not have.
     """
 
     def __init__(self, kind: str, group: str, builtin: Mapping[str, str]):
@@ -70,20 +73,20 @@ class Registry(Generic[T]):
     # -- looking up ----------------------------------------------------------------------------
     def __getitem__(self, name: str) -> Callable[..., T]:
         if name not in self._loaded:
-            if ":" in name:
-                family, _, member = name.partition(":")
-                return self._member(family, member) if family in self else self._import_path(name)
             if name in self._builtin:
                 self._loaded[name] = _import(self._builtin[name])
             elif name in self.plugins:
                 self._loaded[name] = self._load(self.plugins[name])
+            elif self.family_of(name) is not None:
+                return self._member(name)
+            elif ":" in name and not self._siblings(name):
+                return self._import_path(name)
             else:
                 raise UnknownNameError(self.kind, name, self)
         return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
-        family = name.partition(":")[0] if isinstance(name, str) else name
-        return any(known in (name, family) for known in (*self._loaded, *self._builtin, *self.plugins))
+        return isinstance(name, str) and (self._knows(name) or self.family_of(name) is not None)
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._loaded, *self._builtin, *self.plugins}))
@@ -95,12 +98,17 @@ class Registry(Generic[T]):
         return f"<Registry of {self.kind}s: {', '.join(self)}>"
 
     def is_builtin(self, name: str) -> bool:
-        """Whether occmask itself ships the component."""
-        return name in self._builtin
+        """Whether occmask itself ships the component, or the family it belongs to."""
+        return (self.family_of(name) or name) in self._builtin
+
+    def family_of(self, name: str) -> str | None:
+        """ "timm:*" for "timm:resnet18", if that family is known and the name not one of its own. Imports nothing."""
+        family = name.partition(":")[0] + FAMILY
+        return family if ":" in name and not self._knows(name) and self._knows(family) else None
 
     def plugin_of(self, name: str) -> str | None:
         """The distribution that a component, or the family it belongs to, comes from; None: no plug-in."""
-        entry = self.plugins.get(name) or self.plugins.get(name.partition(":")[0])
+        entry = self.plugins.get(self.family_of(name) or name)
         return None if entry is None else _distribution(entry)
 
     @property
@@ -114,6 +122,8 @@ class Registry(Generic[T]):
     def build(self, spec: Spec | str | Mapping[str, Any], *wiring: Any) -> T:
         """Call the factory with the wiring (shapes, sizes) positionally and the spec's options by keyword."""
         spec = Spec.of(spec)
+        if spec.name.endswith(FAMILY):
+            raise OptionError(f"{self.kind} {spec.name!r} is a family; put the name of one of it in place of the star")
         factory = self[spec.name]
         check_options(f"{self.kind} {spec.name!r}", factory, spec.options, len(wiring))
         return factory(*wiring, **spec.options)
@@ -123,12 +133,34 @@ class Registry(Generic[T]):
         parameters = inspect.signature(self[name]).parameters.values()
         return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
-    def _member(self, family: str, member: str) -> Callable[..., T]:
-        """`timm:resnet18`: the factory registered as "timm" says by `member(name)` which factory that is."""
+    def _knows(self, name: str) -> bool:
+        return name in self._loaded or name in self._builtin or name in self.plugins
+
+    def _siblings(self, name: str) -> bool:
+        """Whether components of the same prefix are known, so that the name is one of theirs and no module's."""
+        return any(known.startswith(name.partition(":")[0] + ":") for known in self)
+
+    def _member(self, name: str) -> Callable[..., T]:
+        """`timm:resnet18`: what is registered as "timm:*" says by `member("resnet18")` which factory that is."""
+        family = self.family_of(name)
+        assert family is not None
+        distribution = self.plugin_of(family)
+        of = "" if distribution is None else f" of plug-in {distribution!r}"
         find = getattr(self[family], "member", None)
         if find is None:
-            raise UnknownNameError(self.kind, f"{family}:{member}", self)
-        return find(member)  # type: ignore[no-any-return]
+            raise PluginError(f"{self.kind} {family!r}{of} is no family: it has no static method member(name)")
+        try:
+            factory = find(name.partition(":")[2])
+        except OccmaskError:
+            raise
+        except Exception as e:
+            raise PluginError(f"the family {family!r}{of} failed to look for {self.kind} {name!r}: {e!r}") from e
+        if not callable(factory):
+            raise PluginError(
+                f"the family {family!r}{of} gives a {type(factory).__name__} for {self.kind} {name!r}, and it cannot "
+                "be called"
+            )
+        return factory  # type: ignore[no-any-return]
 
     def _load(self, entry: EntryPoint) -> Callable[..., T]:
         source = f"{self.kind} {entry.name!r} comes from plug-in {_distribution(entry)!r} ({entry.value})"

@@ -24,6 +24,7 @@ from .inference import InferenceModel
 # what a file may say about where its weights come from
 ORIGIN = ("licence", "source", "source_sha256", "source_layout")
 NOT_STATED = "not stated by the person who imported it"
+FILLED = "pretrained"  # the option by which a component says what its first weights are
 TRAINING = "training."  # the trainer's own tensors in a checkpoint: the same file is a model to everybody else
 
 
@@ -54,7 +55,7 @@ def model_metadata(model: FaceModel) -> dict[str, str]:
     for path, registry, spec in components(model.config):
         source = registry.plugin_of(spec.name)
         if source is None and not registry.is_builtin(spec.name):
-            source = f"module {registry[spec.name].__module__}"
+            source = f"module {registry[registry.family_of(spec.name) or spec.name].__module__}"
         if source is not None:
             plugins[".".join(path)] = source
     return {
@@ -72,7 +73,9 @@ def load_model(path: str | PathLike[str]) -> FaceModel:
     Raises `CheckpointError`: unreadable, no occmask file, a missing plug-in (named), or tensors that do not fit.
     """
     tensors, metadata = read_tensors(path)
-    model = FaceModel(_read_config(path, metadata))
+    config = _read_config(path, metadata)
+    model = FaceModel(_unfilled(config))
+    model.config = config
     fill(model, {name: t for name, t in tensors.items() if not name.startswith(TRAINING)}, path)
     model.origin = _origin(metadata)
     return model.eval()
@@ -156,6 +159,15 @@ def _read_config(path: str | PathLike[str], metadata: Mapping[str, str]) -> Mode
     return config
 
 
+def _unfilled(config: ModelConfig) -> ModelConfig:
+    """The same model, its components' option `pretrained` left out: the file itself holds what they were filled with,
+    and where they were filled from may be far away or gone."""
+    for path, registry, spec in list(components(config)):
+        if FILLED in spec.options:
+            config = config.override(**{".".join([*path, FILLED]): registry.options(spec.name)[FILLED]})
+    return config
+
+
 def _check_components(config: ModelConfig, plugins: Mapping[str, str], path: str | PathLike[str]) -> None:
     """Name the distribution or the module of a component that is not here."""
     at: list[str] = []
@@ -166,6 +178,8 @@ def _check_components(config: ModelConfig, plugins: Mapping[str, str], path: str
     except UnknownNameError as e:
         source = plugins.get(".".join(at), "a plug-in that the file does not name")
         advice = f"import {source.split()[1]} first" if source.startswith("module ") else f"pip install {source}"
+        if registry.plugin_of(e.name) is not None:  # the family is here and has no such member
+            advice = f"the version that is installed here has none of that name ({e})"
         raise CheckpointError(f"{path} needs the {e.kind} {e.name!r} of {source}: {advice}") from e
 
 
