@@ -1,4 +1,4 @@
-"""Building the dictionary: masks of many pairs, scaled and averaged, one item a block (Song et al., ICCV 2019, Fig. 1)."""
+"""Building the dictionary: masks of many pairs, scaled and averaged, one item a block (Song et al., 2019, Fig. 1)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Detectors: which blocks of a face are covered, told from the trunk's maps.
 
-A detector is a module built as `factory(shapes: FaceShapes, blocks: Blocks, **options)` and called with the maps, finest
-first; it returns logits (B, K * K) of "this block is covered".  More of them come from the entry-point group
+A detector is a module built as `factory(shapes: FaceShapes, blocks: Blocks, **options)` and called with the maps,
+finest first; it returns logits (B, K * K) of "this block is covered".  More of them come from the entry-point group
 `occmask_pdsn.detectors`.
 """
 

@@ -54,7 +54,7 @@ def with_from_detector(model: FaceModel, path: str | Path) -> FaceModel:
     head, other = pdsn_head(model), load_model(path)
     if other.config.head is None or other.head is None:
         raise OptionError(f"{path} holds a model without a head; give one of FROM")
-    ours, theirs = model.backbone.state_dict(), other.backbone.state_dict()
+    ours, theirs = (m.get_submodule("backbone").state_dict() for m in (model, other))
     if ours.keys() != theirs.keys() or any(not torch.equal(ours[name].cpu(), theirs[name]) for name in ours):
         raise OptionError(
             f"the head in {path} reads another trunk than this model's; train it by recipe 'retrofit' on this one"

@@ -42,4 +42,5 @@ class MaskGenerators(nn.Module):
         normal = self.norm(torch.cat(rows)[back])
         scale = torch.stack([self.scales[index] for index in block.tolist()])
         shift = torch.stack([self.shifts[index] for index in block.tolist()])
-        return (normal * scale[:, :, None, None] + shift[:, :, None, None]).sigmoid()
+        keep: Tensor = (normal * scale[:, :, None, None] + shift[:, :, None, None]).sigmoid()
+        return keep

@@ -70,11 +70,12 @@ class PdsnHead(nn.Module):
                 f"{tuple(blocks.shape)}"
             )
         found: Tensor = self.combination(self.dictionary.flatten(1), blocks.to(self.dictionary), self.discard_from)
-        return found.unflatten(1, self.dictionary.shape[1:])
+        return found.reshape(-1, *self.dictionary.shape[1:])
 
     def true_blocks(self, truth: OcclusionTruth) -> Tensor:
         """The blocks that count as covered: (B, K * K) booleans."""
-        return self.blocks.covered_share(truth) >= self.covered_from
+        covered: Tensor = self.blocks.covered_share(truth) >= self.covered_from
+        return covered
 
     def forward(self, maps: Sequence[Tensor]) -> Occlusion:  # finest first
         logits = self.detector(maps)
@@ -89,7 +90,7 @@ class PdsnHead(nn.Module):
         hard = KEEP * (1 - 2 * discard.to(logits))
         # Straight through: the gradient is that of the log-probability that no covered block discards the feature.
         items = (self.dictionary.flatten(1) >= self.discard_from).to(logits)
-        soft = (-F.softplus(logits) @ items).unflatten(1, self.dictionary.shape[1:])
+        soft: Tensor = (-F.softplus(logits) @ items).reshape(-1, *self.dictionary.shape[1:])
         return hard + (soft - soft.detach())
 
     def loss(self, occlusion: Occlusion, truth: OcclusionTruth) -> Tensor:  # scalar

@@ -34,7 +34,8 @@ class MaskObjective(nn.Module):
         super().__init__()
         if not consistency >= 0 or pairs < 1:
             raise OptionError(
-                f"objective 'pdsn_masks': consistency is zero or more and pairs at least 1, not {consistency!r}, {pairs!r}"
+                f"objective 'pdsn_masks': consistency is zero or more and pairs at least 1, not {consistency!r} and "
+                f"{pairs!r}"
             )
         head = pdsn_head(model)
         placed = recipe.placement.options.get("k", 5) if recipe.placement.name == "cell" else head.k

@@ -12,8 +12,6 @@ from typing import Any
 
 from occmask import Recipe, Spec
 
-_CELLS = {"occluders": (Spec("rectangle"),), "placement": Spec("cell", k=5)}
-
 
 def pdsn_masks(**changes: Any) -> Recipe:
     """Stage 1: mask generators and dictionary, on faces with exactly one block covered; the recogniser is frozen."""
@@ -22,7 +20,8 @@ def pdsn_masks(**changes: Any) -> Recipe:
         parts=("head",),
         starts_from="baseline",
         clean_share=0.0,
-        **_CELLS,
+        occluders=(Spec("rectangle"),),
+        placement=Spec("cell", k=5),
         objective=Spec("pdsn_masks"),
         freezes=("backbone", "head", "embedding", "classifier"),
         epochs=50.0,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from torch import Tensor
 
 from occmask import FaceModel, OptionError
@@ -30,9 +28,9 @@ def pdsn_head(model: FaceModel) -> PdsnHead:
 def top_map(model: FaceModel, images: Tensor) -> Tensor:
     """The trunk's last map of (B, 3, H, W)."""
     maps = model.backbone(images)
-    return cast(Tensor, maps[-1])
+    return maps[-1]
 
 
 def embed_kept(model: FaceModel, top: Tensor, keep: Tensor) -> Tensor:
     """The embedding (B, D) of what is kept of the top map, both (B, C, H, W)."""
-    return cast(Tensor, model.embedding(top * keep.to(top)))
+    return model.embedding(top * keep.to(top))
