@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from PIL import Image, ImageDraw, ImageFont
 
 from .head import PdsnHead
@@ -37,8 +39,10 @@ def draw_dictionary(head: PdsnHead) -> Image.Image:
         corners = (*head.blocks.top_left[block].tolist(), *head.blocks.bottom_right[block].tolist())
         _draw_sign(drawing, (x, y), corners, (_SIGN, round(_SIGN * image.height / image.width)))
         at = x + _SIGN + 8
-        _draw_map(drawing, (at, y), found.shares[block].tolist(), (_MAP_WIDTH, high), most)
-        drawing.rectangle(_placed(corners, (at, y), (_MAP_WIDTH, high)), outline=_TEAL, width=3)
+        shares, box = found.shares[block].tolist(), (_MAP_WIDTH, high)
+        _draw_map(drawing, (at, y), shares, box, most)
+        drawing.rectangle(_placed(corners, (at, y), box), outline=_TEAL, width=3)
+        _write_numbers(drawing, (at, y), shares, box)
     return sheet
 
 
@@ -58,14 +62,25 @@ def _draw_sign(
 def _draw_map(
     drawing: ImageDraw.ImageDraw, at: tuple[int, int], shares: list[list[float]], size: tuple[int, int], most: float
 ) -> None:
-    rows, columns = len(shares), len(shares[0])
+    for share, place in _positions(shares, at, size):
+        strength = share / most
+        colour = tuple(round(p + (o - p) * strength) for p, o in zip(_PAPER, _ORANGE, strict=True))
+        drawing.rectangle(place, fill=colour, outline=_LINE)
+
+
+def _write_numbers(
+    drawing: ImageDraw.ImageDraw, at: tuple[int, int], shares: list[list[float]], size: tuple[int, int]
+) -> None:
     font = ImageFont.load_default(9)
+    for share, (x0, y0, x1, y1) in _positions(shares, at, size):
+        drawing.text(((x0 + x1) // 2, (y0 + y1) // 2), f"{100 * share:.0f}", fill=_INK, font=font, anchor="mm")
+
+
+def _positions(
+    shares: list[list[float]], at: tuple[int, int], size: tuple[int, int]
+) -> Iterator[tuple[float, tuple[int, int, int, int]]]:
+    rows, columns = len(shares), len(shares[0])
     for i, line in enumerate(shares):
         for j, share in enumerate(line):
             corners = (j / columns, i / rows, (j + 1) / columns, (i + 1) / rows)
-            strength = share / most
-            colour = tuple(round(p + (o - p) * strength) for p, o in zip(_PAPER, _ORANGE, strict=True))
-            place = _placed(corners, at, size)
-            drawing.rectangle(place, fill=colour, outline=_LINE)
-            middle = ((place[0] + place[2]) // 2, (place[1] + place[3]) // 2)
-            drawing.text(middle, f"{100 * share:.0f}", fill=_INK, font=font, anchor="mm")
+            yield share, _placed(corners, at, size)

@@ -39,7 +39,7 @@ class PdsnHead(nn.Module):
         *,
         k: int = 5,
         threshold: float = 0.5,
-        combination: str = "union",
+        combination: str = "mean",
         covered_from: float = 0.5,
         detector: Spec | str = "classifier",
     ):

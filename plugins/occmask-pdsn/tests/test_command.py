@@ -12,6 +12,7 @@ from PIL import Image
 
 import occmask
 from occmask import Spec
+from occmask.cli import main
 
 
 @pytest.fixture
@@ -97,3 +98,22 @@ def test_the_figure_is_orange_only_where_something_is_discarded(small):
     assert orange
     assert max(x for x, _ in orange) < picture.width / 2
     assert max(y for _, y in orange) < picture.height / 2
+
+
+def test_both_stages_are_trained_from_the_command_line(face_folder, tmp_path):
+    baseline = occmask.build("from_tiny", image_size=(32, 32), head=None)
+    occmask.save_weights(baseline, tmp_path / "baseline.safetensors")
+    first, second = tmp_path / "first", tmp_path / "second"
+    shared = ["train", face_folder, "--model", "pdsn_tiny", "--set", "image_size=[32, 32]", "head__k=2", "--quiet"]
+    small = ["--recipe-set", "epochs=2", "batch_size=8"]
+    masks = [*small, 'placement={"name": "cell", "k": 2}']
+    start = ["--start", tmp_path / "baseline.safetensors", "--out", first]
+    assert main([str(word) for word in (*shared, *start, "--recipe", "pdsn_masks", *masks)]) == 0
+    stage_1 = first / "last.safetensors"
+    tuning = [*small, f'objective={{"name": "pdsn_tuning", "dictionary": "{stage_1}"}}']
+    start = ["--start", stage_1, "--out", second]
+    assert main([str(word) for word in (*shared, *start, "--recipe", "pdsn", *tuning)]) == 0
+    one, two = (occmask.load_model(folder / "last.safetensors") for folder in (first, second))
+    assert one.head.is_built
+    assert torch.equal(one.head.dictionary, two.head.dictionary)
+    assert not torch.equal(one.backbone.conv1.weight, two.backbone.conv1.weight)

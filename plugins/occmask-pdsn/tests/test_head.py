@@ -64,14 +64,14 @@ def test_an_empty_dictionary_keeps_everything():
     assert bool((mask.sigmoid() == 1).all())
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(COMBINED, THRESHOLD, st.integers(0, 99))
 def test_nothing_covered_keeps_everything(combination, threshold, seed):
     head = built_head(seed=seed, combination=combination, threshold=threshold)
     assert not head.discarded(torch.zeros(2, K * K, dtype=torch.bool)).any()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(some_blocks, THRESHOLD, st.integers(0, 99))
 def test_the_union_discards_what_any_covered_block_discards_and_nothing_else(blocks, threshold, seed):
     head = built_head(seed=seed, combination="union", threshold=threshold)
@@ -82,7 +82,7 @@ def test_the_union_discards_what_any_covered_block_discards_and_nothing_else(blo
         assert torch.equal(found, wanted)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(some_blocks, THRESHOLD, st.integers(0, 99))
 def test_the_mean_discards_what_the_covered_blocks_discard_on_average(blocks, threshold, seed):
     head = built_head(seed=seed, combination="mean", threshold=threshold)
@@ -93,7 +93,7 @@ def test_the_mean_discards_what_the_covered_blocks_discard_on_average(blocks, th
             assert torch.equal(found[clear], (average >= head.discard_from)[clear])
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(COMBINED, some_blocks, THRESHOLD, THRESHOLD, st.integers(0, 99))
 def test_a_higher_threshold_never_discards_more(combination, blocks, one, other, seed):
     low, high = sorted((one, other))
@@ -102,7 +102,7 @@ def test_a_higher_threshold_never_discards_more(combination, blocks, one, other,
     assert bool((many | ~few).all())
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(["union", "sum_of_items"]), some_blocks, st.integers(0, K * K - 1))
 def test_covering_one_block_more_never_keeps_more(combination, blocks, extra):
     head = built_head(combination=combination, threshold=0.8)
@@ -111,7 +111,7 @@ def test_covering_one_block_more_never_keeps_more(combination, blocks, extra):
     assert bool((head.discarded(more) | ~head.discarded(blocks)).all())
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(COMBINED, st.integers(0, K * K - 1), THRESHOLD)
 def test_one_covered_block_discards_its_own_item_under_every_combination(combination, block, threshold):
     head = built_head(combination=combination, threshold=threshold)
@@ -138,7 +138,7 @@ def test_the_gradient_of_the_mask_pushes_blocks_that_discard_what_helps_to_be_un
     assert bool((logits.grad < 0).all())
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 31), st.integers(0, 31), st.integers(1, 32), st.integers(1, 32))
 def test_map_and_box_say_the_same_of_a_covered_rectangle(left, top, width, height):
     right, bottom = min(32, left + width), min(32, top + height)
