@@ -60,6 +60,7 @@ _LAZY = {
     "REFINERS": "refiners",
     "RESTORERS": "restorers",
     "Recipe": "training.recipe",
+    "Registry": "registry",
     "Restoration": "shapes",
     "Result": "protocols.result",
     "Sight": "shapes",
@@ -129,6 +130,7 @@ __all__ = [
     "PluginError",
     "ProtocolError",
     "Recipe",
+    "Registry",
     "Restoration",
     "Result",
     "ShapeError",
@@ -192,6 +194,7 @@ if TYPE_CHECKING:
     from .protocols import PROTOCOLS
     from .protocols.result import Result
     from .refiners import REFINERS
+    from .registry import Registry
     from .restorers import RESTORERS
     from .shapes import (
         FaceBatch,
