@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ..margins.loss import MarginLoss
 from ..models import build, load_weights
 from ..models.config import OCCLUSION_PARTS
 from ..models.face import FaceModel
+from ..models.files import is_safetensors, read_tensors
 from ..spec import Spec
 from ..training import RECIPES
 from ..training.loop import train
@@ -31,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--margin", default="cosface", help="margin loss (default: %(default)s)")
     _add_changes(parser, "--margin-set", "margin_changes", "an option of the margin loss")
     _add_changes(parser, "--recipe-set", "recipe_changes", "a setting of the recipe, such as epochs=10")
-    parser.add_argument("--start", help="weights of the baseline: its trunk, embedding and classifier are continued")
+    parser.add_argument(
+        "--start",
+        help="weights to go on from: trunk, embedding, classifier, and occlusion parts that the model has, too",
+    )
     parser.add_argument("--resume", action="store_true", help="go on from OUT/last.safetensors")
     parser.add_argument("--template", metavar="NAME", help="how the faces are aligned, where they do not say it")
     parser.add_argument("--resize", action="store_true", help="accept aligned faces of another size, and resize them")
@@ -98,8 +103,9 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _start(model: FaceModel, loss: MarginLoss, path: str) -> None:
-    """Trunk and embedding of the file, and its class weights when it has those of as many people."""
-    parts = ("backbone", "embedding")
+    """Trunk and embedding of the file, the occlusion parts that both have alike, and its class weights if they fit."""
+    alike = (part for part in model.config.occlusion_parts if getattr(model.config, part) == _part_of_file(path, part))
+    parts = ("backbone", "embedding", *alike)
     report = load_weights(model, path, only=parts)
     classes = "class weights continue"
     try:
@@ -107,3 +113,11 @@ def _start(model: FaceModel, loss: MarginLoss, path: str) -> None:
     except CheckpointError as e:
         classes = f"class weights start fresh ({e})"
     print(f"{len(report.loaded)} tensors from {path}; {len(report.missing)} start fresh; {classes}", file=sys.stderr)
+
+
+def _part_of_file(path: str, part: str) -> Spec | None:
+    """What a file of ours has in that place of its model."""
+    if not is_safetensors(path):
+        return None
+    config = json.loads(read_tensors(path)[1].get("config", "{}"))
+    return None if config.get(part) is None else Spec.of(config[part])
