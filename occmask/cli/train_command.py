@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -96,9 +97,10 @@ def run(arguments: argparse.Namespace) -> None:
         workers=arguments.workers,
         progress=not arguments.quiet,
     )
+    named = "" if math.isnan(summary.accuracy) else f", accuracy {summary.accuracy:.3f}"
     print(
-        f"{recipe.name}: {summary.steps} steps in {summary.seconds:.0f} s, loss {summary.loss:.3f}, "
-        f"accuracy {summary.accuracy:.3f}; weights in {summary.checkpoint}"
+        f"{recipe.name}: {summary.steps} steps in {summary.seconds:.0f} s, loss {summary.loss:.3f}{named}; "
+        f"weights in {summary.checkpoint}"
     )
 
 

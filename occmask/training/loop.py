@@ -31,7 +31,7 @@ from .step import StepResult, training_mode, training_step
 
 
 class TrainingSummary(NamedTuple):
-    """How a run ended; losses and accuracy are those of its last logged interval."""
+    """How a run ended; losses and accuracy are those of its last logged interval (NaN: the objective names nobody)."""
 
     steps: int
     seconds: float  # of this process, not of the runs it resumed
