@@ -15,5 +15,17 @@ from __future__ import annotations
 from .backbones import check_backbone
 from .heads import check_head, check_mask_decoder, check_pattern_predictor
 from .margins import check_margin
+from .parts import check_part_locator
+from .refiners import check_refiner
+from .restorers import check_restorer
 
-__all__ = ["check_backbone", "check_head", "check_margin", "check_mask_decoder", "check_pattern_predictor"]
+__all__ = [
+    "check_backbone",
+    "check_head",
+    "check_margin",
+    "check_mask_decoder",
+    "check_part_locator",
+    "check_pattern_predictor",
+    "check_refiner",
+    "check_restorer",
+]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor
 
 from ..backbones import BACKBONES, Backbone
 from ..shapes import FeatureShape
 from .examination import BATCH, Component, Examination, check_gradients, check_module, seeded
-
-IMAGE_SIZES = ((112, 96), (112, 112))  # (height, width): FROM's and InsightFace's
+from .faces import IMAGE_SIZES, images
 
 
 def check_backbone(backbone: Component[Backbone], *, image_sizes: tuple[tuple[int, int], ...] = IMAGE_SIZES) -> None:
@@ -39,7 +37,7 @@ def _check(exam: Examination, height: int, width: int) -> None:
         all(a.height >= b.height and a.width >= b.width for a, b in pairwise(shapes)),
         f"declares its maps finest first, not {[tuple(shape) for shape in shapes]}",
     )
-    image = torch.rand(BATCH, 3, height, width) * 2 - 1
+    image = images(height, width)
     with exam.clause("takes a batch of images (B, 3, H, W) in training"):
         maps = module.train()(image)
     exam.require(isinstance(maps, tuple), f"returns a tuple of maps, not a {type(maps).__name__}")

@@ -150,6 +150,11 @@ def check_gradients(exam: Examination, module: nn.Module, output: object, *losse
             exam.require_finite(parameter.grad, f"in the gradient of {name!r}")
 
 
+def learns(module: nn.Module) -> bool:
+    """Whether anything in it is trained."""
+    return any(parameter.requires_grad for parameter in module.parameters())
+
+
 @contextmanager
 def seeded() -> Iterator[None]:
     """The same random numbers at every run, and the caller's left alone."""

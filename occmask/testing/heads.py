@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS, MaskDecoder, OcclusionHead, PatternPredictor
-from ..shapes import FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
+from ..shapes import FaceShapes, Occlusion
 from ..spec import Spec
 from .examination import BATCH, Component, Examination, check_gradients, check_module, converted, seeded
-
-FACE_SHAPES = tuple(  # small, of FROM's proportions, at the two customary image sizes
-    FaceShapes(
-        image=FeatureShape(3, 112, width),
-        maps=tuple(FeatureShape(c, 112 // step, width // step) for c, step in ((6, 2), (8, 4), (10, 8), (12, 16))),
-        embedding=20,
-    )
-    for width in (96, 112)
-)
-TRUTHS = {
-    "some faces covered": [[0.25, 0.5, 0.75, 1.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.5, 0.25, 0.625, 0.5]],
-    "nothing covered": [[0.0, 0.0, 0.0, 0.0]] * BATCH,
-    "every face covered whole": [[0.0, 0.0, 1.0, 1.0]] * BATCH,
-}
+from .faces import FACE_SHAPES, check_answer, check_loss, truths
 
 
 def check_head(head: Component[OcclusionHead], *, face_shapes: tuple[FaceShapes, ...] = FACE_SHAPES) -> None:
@@ -88,7 +75,9 @@ def check_pattern_predictor(
                 with exam.clause("takes a batch of soft masks in training"):
                     pattern = module.train()(mask)
                 _require_pattern(exam, pattern)
-                check_gradients(exam, module, None, _check_loss(exam, lambda truth: module.loss(pattern, truth)))  # noqa: B023
+                check_gradients(
+                    exam, module, None, check_loss(exam, lambda truth: module.loss(pattern, truth), shapes.image)
+                )
                 check_module(exam, lambda: exam.build(mask_shape, shapes.image), (mask,))  # noqa: B023
                 _check_answer(exam, module, module.eval()(mask).detach(), k)
 
@@ -117,7 +106,7 @@ def _check_head(exam: Examination, shapes: FaceShapes) -> None:
         any(gradient is not None for gradient in reached),
         "passes the mask's gradient on to the maps, but none of them gets any",
     )
-    loss = _check_loss(exam, lambda truth: head.loss(occlusion, truth))
+    loss = check_loss(exam, lambda truth: head.loss(occlusion, truth), shapes.image)
     check_gradients(exam, head, occlusion.mask, loss)
 
     maps = tuple(tensor.detach() for tensor in maps)
@@ -138,44 +127,14 @@ def _check_head(exam: Examination, shapes: FaceShapes) -> None:
         with exam.clause("has a loss and an answer in float64 too, after .double()"):
             head = head.double()
             precise = head(converted(maps, torch.float64))
-            loss = head.loss(precise, _truths()["some faces covered"])
+            loss = head.loss(precise, truths(shapes.image)["some faces covered"])
             exam.require_finite((loss, head.answer(precise.pattern)), "in float64")
 
 
-def _check_loss(exam: Examination, loss_of: Callable[[OcclusionTruth], Tensor]) -> Tensor:
-    """Tries every kind of truth; returns the loss where some faces are covered."""
-    losses = {}
-    for situation, truth in _truths().items():
-        with exam.clause(f"has a loss with {situation}"):
-            loss = loss_of(truth)
-        exam.require(isinstance(loss, Tensor) and loss.ndim == 0, f"has a scalar loss with {situation}, not {loss!r}")
-        exam.require_finite(loss, f"in the loss with {situation}")
-        losses[situation] = loss
-    exam.require(
-        bool(losses["some faces covered"].requires_grad), "has a loss that can be differentiated, but it is detached"
-    )
-    usual: Tensor = losses["some faces covered"]
-    return usual
-
-
-def _check_answer(exam: Examination, module: object, pattern: Tensor, k: int | None) -> None:
+def _check_answer(exam: Examination, module: Any, pattern: Tensor, k: int | None) -> None:
     with exam.clause("turns a pattern into an answer"):
-        answer = module.answer(pattern)  # type: ignore[attr-defined]
-    exam.require(isinstance(answer, OcclusionAnswer), f"answers with an OcclusionAnswer, not a {type(answer).__name__}")
-    cells, box, covered = answer
-    side = k if k is not None else int(cells.shape[-1])
-    exam.require_shape(cells, (BATCH, side, side), "the answer's cells, as many down as across,")
-    exam.require_shape(box, (BATCH, 4), "the answer's box")
-    exam.require_shape(covered, (BATCH,), "the answer's covered")
-    exam.require_finite(answer, "in the answer")
-    for name, tensor in answer._asdict().items():
-        inside = bool(((tensor >= 0) & (tensor <= 1)).all())
-        exam.require(inside, f"answers with {name} in [0, 1], not [{tensor.min():.3g}, {tensor.max():.3g}]")
-    exam.require(bool((box[:, :2] <= box[:, 2:]).all()), "answers with boxes x0 y0 x1 y1 whose corners are in order")
-
-
-def _truths() -> dict[str, OcclusionTruth]:
-    return {situation: OcclusionTruth(torch.tensor(box)) for situation, box in TRUTHS.items()}
+        answer = module.answer(pattern)
+    check_answer(exam, answer, k)
 
 
 def _require_pattern(exam: Examination, pattern: object) -> None:

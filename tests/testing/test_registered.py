@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from occmask import BACKBONES, HEADS, MARGINS, MASK_DECODERS, PATTERN_PREDICTORS, Spec
-from occmask.testing import check_backbone, check_head, check_margin, check_mask_decoder, check_pattern_predictor
+from occmask import (
+    BACKBONES,
+    HEADS,
+    MARGINS,
+    MASK_DECODERS,
+    PART_LOCATORS,
+    PATTERN_PREDICTORS,
+    REFINERS,
+    RESTORERS,
+    Spec,
+)
+from occmask.testing import (
+    check_backbone,
+    check_head,
+    check_margin,
+    check_mask_decoder,
+    check_part_locator,
+    check_pattern_predictor,
+    check_refiner,
+    check_restorer,
+)
 
 
 @pytest.mark.parametrize("name", [name for name in BACKBONES if "resnet" not in name])
@@ -74,3 +93,18 @@ def test_every_angular_margin_keeps_its_protocol_with_its_other_options(name: st
 )
 def test_every_adaptive_or_re_weighting_margin_keeps_its_protocol_with_its_other_options(spec: Spec) -> None:
     check_margin(spec)
+
+
+@pytest.mark.parametrize("name", RESTORERS)
+def test_every_restorer_keeps_its_protocol(name: str) -> None:
+    check_restorer(name)
+
+
+@pytest.mark.parametrize("name", PART_LOCATORS)
+def test_every_part_locator_keeps_its_protocol(name: str) -> None:
+    check_part_locator(name)
+
+
+@pytest.mark.parametrize("name", REFINERS)
+def test_every_refiner_keeps_its_protocol(name: str) -> None:
+    check_refiner(name)
