@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 import torch
@@ -26,6 +26,16 @@ TRUTHS = {
     "nothing covered": [[0.0, 0.0, 0.0, 0.0]] * BATCH,
     "every face covered whole": [[0.0, 0.0, 1.0, 1.0]] * BATCH,
 }
+
+
+def by_image(face_shapes: Iterable[FaceShapes]) -> Iterator[tuple[str, FaceShapes]]:
+    """What the situations are called: image 112x96."""
+    return ((f"image {shapes.image.height}x{shapes.image.width}", shapes) for shapes in face_shapes)
+
+
+def by_size(image_sizes: Iterable[tuple[int, int]]) -> Iterator[tuple[str, FeatureShape]]:
+    """The same for components that are built with the image alone."""
+    return ((f"image {height}x{width}", FeatureShape(3, height, width)) for height, width in image_sizes)
 
 
 def images(height: int, width: int) -> Tensor:

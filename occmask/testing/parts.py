@@ -7,8 +7,10 @@ from torch import Tensor
 from ..parts import PART_LOCATORS, PartLocator
 from ..parts.crop import crop_part
 from ..shapes import FeatureShape
-from .examination import BATCH, Component, Examination, check_gradients, check_module, learns, seeded
-from .faces import IMAGE_SIZES, check_loss, images
+from .describing import check_description
+from .examination import BATCH, Component, Examination, examinations, seeded
+from .faces import IMAGE_SIZES, by_size, check_loss, images
+from .modules import check_gradients, check_module, learns
 
 
 def check_part_locator(
@@ -20,10 +22,9 @@ def check_part_locator(
     what is trainable learns from what the model cuts out, or from the loss; the loss, if there is one, is a finite
     scalar whatever is covered; and what is checked of every module (see `check_head`).
     """
-    for height, width in image_sizes:
-        exam = Examination(PART_LOCATORS, locator, situation=f"image {height}x{width}")
+    for exam, image in examinations(PART_LOCATORS, locator, by_size(image_sizes)):
         with seeded():
-            _check(exam, FeatureShape(3, height, width))
+            _check(exam, image)
 
 
 def _check(exam: Examination, image: FeatureShape) -> None:
@@ -46,3 +47,4 @@ def _check(exam: Examination, image: FeatureShape) -> None:
     if learns(module):
         check_gradients(exam, module, crop_part(given, box), *losses)
     check_module(exam, lambda: exam.build(image), (given,))
+    check_description(exam, image)

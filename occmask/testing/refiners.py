@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from ..coverage import answer_from_coverage
 from ..refiners import REFINERS, Refiner
 from ..shapes import FaceShapes, Sight
-from .examination import BATCH, Component, Examination, check_gradients, check_module, learns, seeded
-from .faces import FACE_SHAPES, check_answer, check_loss, images, require_coverage
+from .describing import check_description
+from .examination import BATCH, Component, Examination, examinations, seeded
+from .faces import FACE_SHAPES, by_image, check_answer, check_loss, images, require_coverage
+from .modules import check_gradients, check_module, learns
 
 
 def check_refiner(refiner: Component[Refiner], *, face_shapes: tuple[FaceShapes, ...] = FACE_SHAPES) -> None:
@@ -19,8 +21,7 @@ def check_refiner(refiner: Component[Refiner], *, face_shapes: tuple[FaceShapes,
     of the shape it was given and passes a gradient on to it; the loss is a finite scalar whatever is covered; what is
     trainable learns; and what is checked of every module, for looking and refining together (see `check_head`).
     """
-    for shapes in face_shapes:
-        exam = Examination(REFINERS, refiner, situation=f"image {shapes.image.height}x{shapes.image.width}")
+    for exam, shapes in examinations(REFINERS, refiner, by_image(face_shapes)):
         with seeded():
             _check(exam, shapes)
 
@@ -65,3 +66,4 @@ def _check(exam: Examination, shapes: FaceShapes) -> None:
         check_gradients(exam, module, tuple(refined), loss)
     maps = tuple(x.detach() for x in maps)
     check_module(exam, lambda: _EveryLevel(exam.build(image, shapes.maps)), (given, maps))
+    check_description(exam, image, shapes.maps)

@@ -8,8 +8,10 @@ from torch import Tensor
 from ..coverage import answer_from_coverage
 from ..restorers import RESTORERS, Restorer
 from ..shapes import FeatureShape, Restoration
-from .examination import BATCH, Component, Examination, check_gradients, check_module, learns, seeded
-from .faces import IMAGE_SIZES, check_answer, check_loss, images, require_coverage
+from .describing import check_description
+from .examination import BATCH, Component, Examination, examinations, seeded
+from .faces import IMAGE_SIZES, by_size, check_answer, check_loss, images, require_coverage
+from .modules import check_gradients, check_module, learns
 
 _FAR_OUT = 8.0  # no weights, not even fresh ones, should send pixels of [-1, 1] beyond
 
@@ -22,10 +24,9 @@ def check_restorer(restorer: Component[Restorer], *, image_sizes: tuple[tuple[in
     loss; the loss, if there is one, is a finite scalar whatever is covered; and what is checked of every module (see
     `check_head`).
     """
-    for height, width in image_sizes:
-        exam = Examination(RESTORERS, restorer, situation=f"image {height}x{width}")
+    for exam, image in examinations(RESTORERS, restorer, by_size(image_sizes)):
         with seeded():
-            _check(exam, FeatureShape(3, height, width))
+            _check(exam, image)
 
 
 def _check(exam: Examination, image: FeatureShape) -> None:
@@ -57,3 +58,4 @@ def _check(exam: Examination, image: FeatureShape) -> None:
     if learns(module):
         check_gradients(exam, module, restoration, *losses)
     check_module(exam, lambda: exam.build(image), (given,))
+    check_description(exam, image)

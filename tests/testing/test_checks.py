@@ -209,7 +209,7 @@ def test_a_good_head_passes() -> None:
         (PatternOnlyInTraining, "same type and shapes in training and evaluation"),
         (ChangesItsInput, "changed them in place"),
         (HiddenState, "something it uses is not in its state_dict"),
-        (CannotBeTraced, r"can be exported by torch\.export, but that raised"),
+        (CannotBeTraced, r"can be exported by torch\.export, for any number of faces, but that raised"),
         (Float32Only, "float64"),
         (OtherMaskAlone, r"mask_logits\(maps\) the mask that forward gives"),
         (OtherPatternAlone, r"predict_pattern\(gate\) the pattern that forward gives"),
@@ -518,6 +518,8 @@ def test_how_far_a_margin_must_be_harder_can_be_told() -> None:
 
 
 class GoodDecoder(nn.Module):
+    """One gate a position."""
+
     needs_pyramid = False
 
     def __init__(self, source: FeatureShape, shapes: FaceShapes):
@@ -560,6 +562,8 @@ def test_a_broken_mask_decoder_is_caught_by_the_clause_it_breaks(decoder: type[n
 
 
 class GoodPredictor(nn.Sequential):
+    """A box and a logit from all of the mask."""
+
     k = 3
 
     def __init__(self, mask_shape: tuple[int, ...], image: FeatureShape):
