@@ -70,6 +70,16 @@ class Examination:
         found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
         self.require(found == shape, f"{what} has shape {shape}, not {found}")
 
+    def require_pixels(self, pixels: Any, shape: tuple[int | None, ...], what: str) -> None:
+        """uint8 of a shape in which None stands for any number from 1."""
+        kind = str(getattr(pixels, "dtype", type(pixels).__name__))
+        found = tuple(getattr(pixels, "shape", ()))
+        fits = len(found) == len(shape) and all(
+            n >= 1 if want is None else n == want for n, want in zip(found, shape, strict=True)
+        )
+        asked = tuple("any" if want is None else want for want in shape)
+        self.require(kind == "uint8" and fits, f"{what} is uint8 {asked}, not {kind} {found}")
+
     def require_finite(self, output: object, when: str) -> None:
         for tensor in tensors_in(output):
             finite = bool(torch.isfinite(tensor).all()) if tensor.is_floating_point() else True
