@@ -66,6 +66,11 @@ def _same(one: Any, other: Any) -> bool:
 
 def _documentation(factory: Any) -> str:
     """Its own docstring, those it inherits, and its `__init__`'s; nothing of torch's or Python's."""
+    if inspect.isfunction(factory):
+        text = inspect.getdoc(factory) or ""
+        for other in re.findall(r"options are those of `(\w+)`", text):  # it may point to a function that says it
+            text += "\n" + (inspect.getdoc(factory.__globals__.get(other)) or "")
+        return text
     if not inspect.isclass(factory):
         return inspect.getdoc(factory) or "" if inspect.isroutine(factory) else str(vars(factory).get("__doc__") or "")
     texts = []
