@@ -6,6 +6,7 @@ import inspect
 import json
 import pickle
 import re
+import sys
 from typing import Any
 
 import torch
@@ -65,16 +66,15 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _documentation(factory: Any) -> str:
-    """Its own docstring, those it inherits, and its `__init__`'s; nothing of torch's or Python's."""
-    if inspect.isfunction(factory):
-        text = inspect.getdoc(factory) or ""
-        for other in re.findall(r"options are those of `(\w+)`", text):  # it may point to a function that says it
-            text += "\n" + (inspect.getdoc(factory.__globals__.get(other)) or "")
-        return text
-    if not inspect.isclass(factory):
-        return inspect.getdoc(factory) or "" if inspect.isroutine(factory) else str(vars(factory).get("__doc__") or "")
-    texts = []
-    for one in factory.__mro__:
+    """Its own docstring, those it inherits, and its `__init__`'s; nothing of torch's or Python's.
+
+    "The other options are those of `f`" points to a function of the same module that says it.
+    """
+    texts = [] if inspect.isclass(factory) else [vars(factory).get("__doc__") or factory.__doc__]
+    for one in (factory if inspect.isclass(factory) else type(factory)).__mro__:
         if one.__module__.partition(".")[0] not in _FOREIGN:
-            texts += [one.__doc__ or "", getattr(vars(one).get("__init__"), "__doc__", None) or ""]
-    return "\n".join(text for text in texts if text)
+            texts += [one.__doc__, getattr(vars(one).get("__init__"), "__doc__", None)]
+    text = "\n".join(text for text in texts if text)
+    home = vars(sys.modules.get(getattr(factory, "__module__", ""), sys))
+    pointed = re.findall(r"options(?: are|,) those of `(\w+)`", text)
+    return "\n".join([text, *(inspect.getdoc(home[other]) or "" for other in pointed if other in home)])

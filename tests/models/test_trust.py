@@ -387,6 +387,7 @@ def test_looking_for_nan_changes_neither_model_nor_random_numbers() -> None:
     assert first_nonfinite(model, torch.full((4, 3, 112, 96), torch.nan)) == "the pictures themselves"
 
 
+@pytest.mark.slow
 def test_trust_stays_out_of_compiled_and_exported_models(model: Any) -> None:
     """One graph, any number of faces, and the same answers."""
     built = model(**HONEST)
