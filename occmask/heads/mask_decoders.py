@@ -61,7 +61,10 @@ class SpatialMask(nn.Sequential):
 
 
 class VectorMask(nn.Sequential):
-    """One mask value per element of the finished embedding: X3 -> (B, D)."""
+    """One mask value per element of the finished embedding: X3 -> (B, D).
+
+    `width`: channels of the map that all elements are read from.
+    """
 
     needs_pyramid = True
 

@@ -107,8 +107,11 @@ class MarginLoss(nn.Module):
         return self._per_face("phi", self.margin(cos_target, norm), norm)
 
     def _per_face(self, what: str, values: Tensor, norm: Tensor) -> Tensor:
-        if values.shape != norm.shape:  # (B, 1) would broadcast to B x B without a word
-            raise ShapeError(f"margin {self.spec.name!r} returned {tuple(values.shape)}; {what} is {tuple(norm.shape)}")
+        shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        if shape != tuple(norm.shape):  # (B, 1) would broadcast to B x B without a word
+            plugin = MARGINS.plugin_of(self.spec.name)
+            margin = f"margin {self.spec.name!r}" + (f" of plug-in {plugin!r}" if plugin else "")
+            raise ShapeError(f"{margin} returned {shape}; {what} is {tuple(norm.shape)}")
         return values
 
     def _reweighted_log_neg(self, embedding: Tensor, label: Tensor, phi: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from ..refiners import REFINERS
 from ..restorers import RESTORERS
 from ..shapes import FaceOutput, FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
 from .config import ModelConfig
+from .trust import Trust, finite_output, first_nonfinite
 
 _LARGEST_PIXEL = 16.0  # far above [-1, 1], far below a picture that nobody scaled
 
@@ -37,18 +38,20 @@ class FaceModel(nn.Module):
         self.origin: dict[str, str] = {}
         height, width = config.image_size
         image = FeatureShape(3, height, width)
-        self.restorer = None if config.restorer is None else RESTORERS.build(config.restorer, image)
-        self.part_locator = None if config.part_locator is None else PART_LOCATORS.build(config.part_locator, image)
-        self.backbone = BACKBONES.build(config.backbone, config.image_size)
-        maps = tuple(self.backbone.shapes)
-        self.refiner = None
+        trust = self.trust = Trust(config)
+        self.restorer = self.part_locator = self.refiner = self.head = None
+        if config.restorer is not None:
+            self.restorer = trust.built("restorer", RESTORERS.build(config.restorer, image), finds_cover=bool)
+        if config.part_locator is not None:
+            self.part_locator = trust.built("part_locator", PART_LOCATORS.build(config.part_locator, image))
+        self.backbone = trust.built("backbone", BACKBONES.build(config.backbone, config.image_size))
+        maps = trust.shapes(getattr(self.backbone, "shapes", None))
         if config.refiner is not None:
             _require_refinable(self.backbone, config)
-            self.refiner = REFINERS.build(config.refiner, image, maps)
-        self.embedding = EMBEDDINGS.build(config.embedding, maps[-1])
-        self.head = None
+            self.refiner = trust.built("refiner", REFINERS.build(config.refiner, image, maps))
+        self.embedding = trust.built("embedding", EMBEDDINGS.build(config.embedding, maps[-1]), width=int)
         if config.head is not None:
-            self.head = HEADS.build(config.head, FaceShapes(image, maps, self.embedding.width))
+            self.head = trust.built("head", HEADS.build(config.head, FaceShapes(image, maps, self.embedding.width)))
         self.threshold: float | None = getattr(self.head, "threshold", None)
 
     @property
@@ -73,56 +76,68 @@ class FaceModel(nn.Module):
 
         images: (B, 3, H, W) float in [-1, 1], RGB.  `occlusion=True` also predicts what is covered
         (`.pattern`; always in training), `clean=True` also embeds without the mask (`.clean`).
-        What is not asked for is not computed.  Raises `ShapeError` for images that do not fit.
+        What is not asked for is not computed.  Raises `ShapeError` for images that do not fit, for a component that
+        returns another shape or type than it promised, and in evaluation on a CPU for one that makes NaN of a face.
         """
         self._check(images)
-        restoration = None if self.restorer is None else self.restorer(images)
-        seen = images if restoration is None else restoration.image
+        restoration, seen, box = None, images, None
+        if self.restorer is not None:
+            finds = self.restorer.finds_cover
+            restoration = self.trust.restoration(self.restorer(images), images, finds_cover=finds)
+            seen = restoration.image
         if self.part_locator is None:
-            return self._embed(seen, occlusion=occlusion, clean=clean)._replace(restoration=restoration)
-        box = self.part_locator(seen)
-        both = self._embed(torch.cat([seen, crop_part(seen, box)]), occlusion=occlusion, clean=clean)
-        return _side_by_side(both)._replace(restoration=restoration, part=box)
+            output = self._embed(seen, occlusion=occlusion, clean=clean)
+        else:
+            box = self.trust.box(self.part_locator(seen), seen)
+            both = self._embed(torch.cat([seen, crop_part(seen, box)]), occlusion=occlusion, clean=clean)
+            output = _side_by_side(both, images.shape[0])
+        output = output._replace(restoration=restoration, part=box)
+        self._check_finite(output, images)
+        return output
 
     def _embed(self, images: Tensor, *, occlusion: bool, clean: bool) -> FaceOutput:
         """Trunk, mask and embedding of what is to be looked at."""
         maps, coverage = self._maps(images)
         top = maps[-1]
         if self.head is None:
-            embedding = self.embedding(top)
+            embedding = self._embedded(top)
             return FaceOutput(embedding, clean=embedding if clean else None, coverage=coverage)
         pattern = occlusion or self.training
         found = self._find_mask(maps, pattern=pattern)
         if found.mask.ndim == 2:  # (B, D) gates the finished embedding
-            plain = self.embedding(top)
+            plain = self._embedded(top)
             embedding, found = self._gate(plain, found, pattern=pattern)
             return FaceOutput(embedding, plain if clean else None, found.mask, found.pattern, coverage)
         # (B, C, H, W) or (B, 1, H, W) gates the top map
         gated, found = self._gate(top, found, pattern=pattern)
-        embedding = self.embedding(gated)
-        return FaceOutput(embedding, self.embedding(top) if clean else None, found.mask, found.pattern, coverage)
+        embedding = self._embedded(gated)
+        return FaceOutput(embedding, self._embedded(top) if clean else None, found.mask, found.pattern, coverage)
 
     def _maps(self, images: Tensor) -> tuple[tuple[Tensor, ...], Tensor | None]:
         """The trunk's maps, cleaned between its stages if there is a refiner, and the coverage that one saw."""
-        refiner = self.refiner
+        refiner, trust, shapes = self.refiner, self.trust, self.backbone.shapes
         if refiner is None:
-            return self.backbone(images), None
-        sight = refiner(images)
+            return trust.maps(self.backbone(images), shapes, images), None
+        sight = trust.sight(refiner(images), images)
         trunk = cast(RefinableBackbone, self.backbone)
-        return trunk(images, lambda level, features: refiner.refine(level, features, sight)), sight.coverage
+        maps = trunk(images, lambda level, x: trust.refined(refiner.refine(level, x, sight), level, x))
+        return trust.maps(maps, shapes, images), sight.coverage
+
+    def _embedded(self, top: Tensor) -> Tensor:
+        return self.trust.embedding(self.embedding(top), self.embedding.width, top)
 
     def occlusion_loss(self, output: FaceOutput, truth: OcclusionTruth) -> Tensor:
         """What the parts that deal with occlusion lose in `output`, summed: a scalar; for FROM the paper's L_pred."""
         losses = []
         if self.head is not None and output.mask is not None:
-            losses.append(self.head.loss(Occlusion(output.mask, output.pattern), truth))
+            losses.append(self.trust.loss("head", self.head.loss(Occlusion(output.mask, output.pattern), truth)))
         if self.refiner is not None and output.coverage is not None:
-            losses.append(self.refiner.loss(output.coverage, truth))
+            losses.append(self.trust.loss("refiner", self.refiner.loss(output.coverage, truth)))
         restored = None if output.restoration is None else output.restoration.coverage
-        for part, said in ((self.restorer, restored), (self.part_locator, output.part)):
-            loss = getattr(part, "loss", None)
+        for name, said in (("restorer", restored), ("part_locator", output.part)):
+            loss = getattr(getattr(self, name), "loss", None)
             if said is not None and loss is not None:
-                losses.append(loss(said, truth))
+                losses.append(self.trust.loss(name, loss(said, truth)))
         if not losses:
             raise OptionError(
                 "no part of this model has an occlusion loss; build it with one that has, such as head='from'"
@@ -139,7 +154,7 @@ class FaceModel(nn.Module):
         if self.head is not None:
             if output.pattern is None:
                 raise OptionError("this output holds no pattern; call the model with occlusion=True")
-            return self.head.answer(output.pattern)
+            return self.trust.answer(self.head.answer(output.pattern), output.pattern)
         coverage = output.coverage
         if coverage is None and output.restoration is not None:
             coverage = output.restoration.coverage
@@ -150,12 +165,14 @@ class FaceModel(nn.Module):
     def _find_mask(self, maps: tuple[Tensor, ...], *, pattern: bool) -> Occlusion:
         """The mask, and the pattern only where asking the whole head is the way to it."""
         assert self.head is not None
+        top, width = maps[-1], self.embedding.width
         mask_logits = getattr(self.head, "mask_logits", None)
         predict_pattern = getattr(self.head, "predict_pattern", None)
         if mask_logits is not None and (not pattern or predict_pattern is not None):
-            return Occlusion(mask_logits(maps))
-        found = self.head(maps)
-        return found if pattern else Occlusion(found.mask)
+            return Occlusion(self.trust.mask(mask_logits(maps), top, width))
+        found = self.trust.occlusion(self.head(maps), pattern=pattern)
+        mask = self.trust.mask(found.mask, top, width)
+        return Occlusion(mask, self.trust.pattern(found.pattern, top) if pattern else None)
 
     def _gate(self, x: Tensor, found: Occlusion, *, pattern: bool) -> tuple[Tensor, Occlusion]:
         """`x` gated by the mask, and the pattern from the same gate if it is wanted and still missing."""
@@ -163,7 +180,15 @@ class FaceModel(nn.Module):
         if not pattern or found.pattern is not None or predict_pattern is None:
             return mask_apply(x, found.mask, threshold=self.threshold), found
         gated, gate = mask_apply_and_gate(x, found.mask, threshold=self.threshold)
-        return gated, found._replace(pattern=predict_pattern(gate))
+        return gated, found._replace(pattern=self.trust.pattern(predict_pattern(gate), x))
+
+    def _check_finite(self, output: FaceOutput, images: Tensor) -> None:
+        """As with pixels, on the CPU only; a training step looks at its loss instead."""
+        if self.training or images.device.type != "cpu" or self.trust.watching or torch.compiler.is_compiling():
+            return
+        if not finite_output(output):
+            culprit = first_nonfinite(self, images) or "some part of the model"
+            raise ShapeError(f"the model's answer holds NaN or infinity, which began in {culprit}")
 
     def _check(self, images: Tensor) -> None:
         height, width = self.config.image_size
@@ -195,22 +220,17 @@ def _require_refinable(backbone: Backbone, config: ModelConfig) -> None:
         )
 
 
-def _side_by_side(both: FaceOutput) -> FaceOutput:
-    """The output for 2B pictures, B whole faces and then their parts, as one for B faces.
+def _side_by_side(both: FaceOutput, faces: int) -> FaceOutput:
+    """The output for 2B pictures, B = `faces` whole ones and then their parts, as one for B faces.
 
     Embeddings are joined; mask, pattern and coverage are those of the whole face.
     """
 
-    def joined(x: Tensor | None) -> Tensor | None:
-        return None if x is None else torch.cat(x.chunk(2), dim=1)
-
     def whole(x: Tensor | None) -> Tensor | None:
-        return None if x is None else x.chunk(2)[0]
+        return None if x is None else x[:faces]
 
-    return FaceOutput(
-        torch.cat(both.embedding.chunk(2), dim=1),
-        joined(both.clean),
-        whole(both.mask),
-        whole(both.pattern),
-        whole(both.coverage),
-    )
+    def joined(x: Tensor) -> Tensor:
+        return torch.cat([x[:faces], x[faces:]], dim=1)
+
+    clean = None if both.clean is None else joined(both.clean)
+    return FaceOutput(joined(both.embedding), clean, whole(both.mask), whole(both.pattern), whole(both.coverage))

@@ -20,7 +20,7 @@ class InferenceModel(FaceModel):
     def __init__(self, model: FaceModel):
         nn.Module.__init__(self)  # the parts come from `model`; none is built
         parts = copy.deepcopy(model).requires_grad_(False)
-        self.config, self.threshold = parts.config, parts.threshold
+        self.config, self.threshold, self.trust = parts.config, parts.threshold, parts.trust
         self.restorer, self.part_locator, self.refiner = parts.restorer, parts.part_locator, parts.refiner
         self.backbone, self.embedding, self.head = parts.backbone, parts.embedding, parts.head
         self.eval()

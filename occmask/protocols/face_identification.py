@@ -35,6 +35,7 @@ class FaceIdentification:
     the k of the rank-k rates ("rank1", "rank5").  `fars`: false alarm rates of open-set identification ("dir@1e-2"),
     for which some probes must show people the gallery does not have; without them nobody may.  `flip` adds the
     embedding of the mirrored picture to every picture's.  Intervals resample the probes' people; the gallery stays.
+    They hold `confidence` of `resamples` draws by `seed`; `batch_size` pictures are embedded at once.
     `block` (pictures a side of a tile of scores) and `device` say how scores are computed, not what they are.
     """
 

@@ -43,9 +43,10 @@ class MegaFaceIdentification:
 
     For every such pair the gallery is that one picture and the distractors; a distractor that ties with the picture
     comes before it.  `ranks`: the k of "rank1", "rank5".  `flip` adds the embedding of the mirrored picture, as FROM's
-    evaluation does.  Intervals resample the probes' people; the distractors stay.  Memory: the embeddings of all
-    pictures, and tiles of `block` x `block` scores.  Source: Kemelmacher-Shlizerman et al., "The MegaFace Benchmark"
-    (CVPR 2016).
+    evaluation does.  Intervals resample the probes' people; the distractors stay; they hold `confidence` of
+    `resamples` draws by `seed`.  Memory: the embeddings of all pictures, `batch_size` of them embedded at once, and
+    tiles of `block` x `block` scores, computed on `device`.  Source: Kemelmacher-Shlizerman et al., "The MegaFace
+    Benchmark" (CVPR 2016).
     """
 
     def __init__(

@@ -36,8 +36,10 @@ class MaskedFaceVerification:
     The mask track of the ICCV 2021 masked face recognition challenge, InsightFace track: FAR 1e-4, no flip.  Scores
     stream, so its 97 million impostor pairs need no more memory than the embeddings and a few tiles.  `fars`: where
     the TAR is measured, each exactly.  `exclude_same_name` leaves out pairs of one person whose pictures have one name
-    (`same_photographs`): a drawn mask and the photograph it was drawn on.  Intervals resample people.  `max_tail`:
-    impostor pairs that may be held (`stream_verification`).
+    (`same_photographs`): a drawn mask and the photograph it was drawn on.  `flip` adds
+    the embedding of the mirrored picture.  Intervals resample people and hold `confidence` of `resamples` draws by
+    `seed`.  `batch_size` pictures are embedded at once; `block` (pictures a side of a tile of scores) and `device` say
+    how scores are computed; `max_tail`: impostor pairs that may be held (`stream_verification`).
     """
 
     def __init__(

@@ -30,12 +30,13 @@ _CHUNK = 2**15  # pairs scored at once: 64 MiB a side at D = 256
 class PairVerification:
     """k-fold accuracy, ROC, AUC, EER and TAR at FAR over given pairs, without ("plain") and with flip fusion ("flip").
 
-    Accuracy: contiguous folds in the order of the pairs; each is judged by the threshold that judges most pairs of the
-    other folds rightly (`exact_threshold`); the mean over the folds, their standard deviation among the notes.  With
-    `published` thresholds are FROM's (`grid_threshold`), and its "published_tar@1e-4" is reported beside the rest.
+    Accuracy: contiguous `folds` in the order of the pairs; each is judged by the threshold that judges most pairs of
+    the other folds rightly (`exact_threshold`); the mean over the folds, their standard deviation among the notes.
+    With `published` thresholds are FROM's (`grid_threshold`), and its "published_tar@1e-4" is reported beside the rest.
 
     `fars`: where the TAR is measured; None takes those of 1e-1 to 1e-6 that the impostor pairs resolve.  Intervals
-    resample people; the folds' thresholds stay.  A picture is read once and embedded twice, the second time mirrored.
+    resample people, the folds' thresholds stay, and hold `confidence` of `resamples` draws by `seed`.  A picture is
+    read once and embedded twice, the second time mirrored, `batch_size` of them at once.
     """
 
     def __init__(

@@ -35,7 +35,8 @@ class PartialFaces:
     `fars`: where the TAR is measured; None takes in each bin those of 1e-1 to 1e-6 that its impostor pairs resolve.
     Rank-1: the whole gallery is searched, a person scores as their best picture, ties count against the probe.
     Verification: all pairs of a probe of the bin and a gallery picture, held at once, about 120 bytes a pair.
-    Intervals resample people.  `flip` fuses every embedding with that of the mirrored picture.
+    Intervals resample people and hold `confidence` of `resamples` draws by `seed`.  `flip` fuses every embedding with
+    that of the mirrored picture; `batch_size` pictures are embedded at once.
     """
 
     def __init__(

@@ -40,7 +40,8 @@ class Stress:
     picture); under each of `occluders` where it is worn; and, for the map, under a block of `block` of each side of the
     picture, centred on each of `cells` x `cells` cells and clipped by the border (`cells=None`: no map).  `far`: where
     the TAR is read; None takes the smallest power of ten that at least 10 impostor pairs resolve.  The coverings depend
-    on `seed` and the picture's place alone, so all models see the same ones; each covered picture is embedded once.
+    on `seed` and the picture's place alone, so all models see the same ones; each covered picture is embedded once,
+    `batch_size` of them at a time.  Intervals hold `confidence` of `resamples` bootstrap draws of people.
     Raises `OptionError` for values that cannot be.
     """
 

@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..backbones import BACKBONES, Backbone
 from ..shapes import FeatureShape
-from .examination import BATCH, Component, Examination, check_gradients, check_module, seeded
-
-IMAGE_SIZES = ((112, 96), (112, 112))  # (height, width): FROM's and InsightFace's
+from .describing import check_description
+from .examination import BATCH, Component, Examination, examinations, seeded
+from .faces import IMAGE_SIZES, by_size, images
+from .modules import check_gradients, check_module
 
 
 def check_backbone(backbone: Component[Backbone], *, image_sizes: tuple[tuple[int, int], ...] = IMAGE_SIZES) -> None:
     """Raise `AssertionError` unless a backbone keeps its protocol (`occmask.backbones.Backbone`) at each image size.
 
     Checked: the maps are those that `shapes` declares, finest first; a gradient reaches every trainable parameter;
-    and what is checked of every module (finite, repeatable and face by face in evaluation, the same type in training,
-    inputs untouched, float64, state_dict, torch.export).
+    and what is checked of every module (see `check_head`); a backbone that is `refinable` hands on each of its maps and
+    goes on with what it is given.
     """
-    for height, width in image_sizes:
-        exam = Examination(BACKBONES, backbone, situation=f"image {height}x{width}")
+    for exam, image in examinations(BACKBONES, backbone, by_size(image_sizes)):
         with seeded():
-            _check(exam, height, width)
+            _check(exam, image.height, image.width)
 
 
 def _check(exam: Examination, height: int, width: int) -> None:
@@ -39,7 +40,7 @@ def _check(exam: Examination, height: int, width: int) -> None:
         all(a.height >= b.height and a.width >= b.width for a, b in pairwise(shapes)),
         f"declares its maps finest first, not {[tuple(shape) for shape in shapes]}",
     )
-    image = torch.rand(BATCH, 3, height, width) * 2 - 1
+    image = images(height, width)
     with exam.clause("takes a batch of images (B, 3, H, W) in training"):
         maps = module.train()(image)
     exam.require(isinstance(maps, tuple), f"returns a tuple of maps, not a {type(maps).__name__}")
@@ -49,3 +50,28 @@ def _check(exam: Examination, height: int, width: int) -> None:
         exam.require_shape(tensor, (BATCH, *shape), f"map {index}, as declared,")
     check_gradients(exam, module, maps)
     check_module(exam, lambda: exam.build((height, width)), (image,))
+    if getattr(module, "refinable", False):
+        _check_refining(exam, module, image)
+    check_description(exam, (height, width))
+
+
+def _check_refining(exam: Examination, module: Any, image: Tensor) -> None:
+    """Each map as it comes, and each later one made of the map that was given back."""
+    handed: list[tuple[int, Tensor]] = []
+
+    def keep(level: int, x: Tensor) -> Tensor:
+        handed.append((level, x))
+        return x
+
+    with torch.no_grad():
+        plain = module.eval()(image)
+        with exam.clause("hands each map to `refine(level, map)`, as it says by `refinable`"):
+            kept = module(image, keep)
+            cut = module(image, lambda level, x: x * 0 if level == 0 else x)
+    levels = [level for level, _ in handed]
+    exam.require(levels == [*range(len(plain))], f"refines levels 0 to {len(plain) - 1}, once each, not {levels}")
+    exam.require_same(tuple(x for _, x in handed), plain, "hands the maps that it returns to `refine`")
+    exam.require_same(kept, plain, "returns the same maps when `refine` changes nothing")
+    exam.require(not cut[0].any(), "returns the map that `refine` gave back")
+    if len(plain) > 1:
+        exam.require(not torch.equal(cut[1], plain[1]), "goes on with the map that `refine` gave back, not its own")

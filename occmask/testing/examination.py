@@ -1,19 +1,19 @@
-"""What every check is made of: one component under examination, and the clauses that all modules share."""
+"""What every check is made of: one component under examination."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..registry import Registry
 from ..spec import Spec
 
 T = TypeVar("T")
+W = TypeVar("W")
 Component = str | Spec | Mapping[str, Any] | Callable[..., T]  # how a check is told what to examine
 Arguments = tuple[Any, ...]  # tensors, and tuples of tensors
 
@@ -23,13 +23,27 @@ BATCH = 4
 class Examination:
     """Turns whatever goes wrong with one component into an `AssertionError` that names it and the broken clause."""
 
-    def __init__(self, registry: Registry[Any], component: Component[Any], *, situation: str = ""):
-        self.registry, self.component = registry, component
+    def __init__(
+        self, registry: Registry[Any], component: Component[Any], *, situation: str = "", thorough: bool = True
+    ):
+        self.registry, self.component, self.thorough = registry, component, thorough
         if isinstance(component, (str, Spec, Mapping)):
             self.name = repr(Spec.of(component).name)
         else:
             self.name = getattr(component, "__qualname__", repr(component))
         self.what = f"{registry.kind} {self.name}" + (f" ({situation})" if situation else "")
+
+    @property
+    def factory(self) -> Callable[..., Any]:
+        """What builds it, without the options it is examined with."""
+        if isinstance(self.component, (str, Spec, Mapping)):
+            return self.registry[Spec.of(self.component).name]
+        return self.component
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options it is examined with."""
+        return Spec.of(self.component).options if isinstance(self.component, (str, Spec, Mapping)) else {}
 
     def build(self, *wiring: Any) -> Any:
         """The component, wired as a model would."""
@@ -56,6 +70,16 @@ class Examination:
         found = tuple(tensor.shape) if isinstance(tensor, Tensor) else type(tensor).__name__
         self.require(found == shape, f"{what} has shape {shape}, not {found}")
 
+    def require_pixels(self, pixels: Any, shape: tuple[int | None, ...], what: str) -> None:
+        """uint8 of a shape in which None stands for any number from 1."""
+        kind = str(getattr(pixels, "dtype", type(pixels).__name__))
+        found = tuple(getattr(pixels, "shape", ()))
+        fits = len(found) == len(shape) and all(
+            n >= 1 if want is None else n == want for n, want in zip(found, shape, strict=True)
+        )
+        asked = tuple("any" if want is None else want for want in shape)
+        self.require(kind == "uint8" and fits, f"{what} is uint8 {asked}, not {kind} {found}")
+
     def require_finite(self, output: object, when: str) -> None:
         for tensor in tensors_in(output):
             finite = bool(torch.isfinite(tensor).all()) if tensor.is_floating_point() else True
@@ -70,84 +94,12 @@ class Examination:
         )
 
 
-def check_module(exam: Examination, build: Callable[[], Any], arguments: Arguments) -> None:
-    """The clauses of every module: `build` makes one, `arguments` are for a batch of `BATCH` faces.
-
-    Covered: finite outputs, evaluation repeatable and face by face, one type in training and evaluation,
-    arguments untouched, float64, saving and loading, `torch.export`.
-    """
-    module = build()
-    exam.require(isinstance(module, nn.Module), f"is a torch.nn.Module, not a {type(module).__name__}")
-    untouched = copy.deepcopy(arguments)
-
-    with torch.no_grad():
-        with exam.clause("takes a batch in training mode"):
-            trained = module.train()(*arguments)
-        exam.require_finite(trained, "in training")
-        with exam.clause("takes a batch in evaluation mode"):
-            evaluated = module.eval()(*arguments)
-        exam.require_finite(evaluated, "in evaluation")
-        exam.require_same(arguments, untouched, "leaves its inputs as they were, but changed them in place")
-        exam.require(_form(trained) == _form(evaluated), "returns the same type and shapes in training and evaluation")
-        repeated = module(*arguments)
-        exam.require_same(evaluated, repeated, "gives the same answer twice in evaluation, but these two differ")
-        with exam.clause("takes a single face in evaluation"):
-            alone = module(*rows(arguments, slice(0, 1)))
-        first = rows(evaluated, slice(0, 1))
-        exam.require_same(
-            alone, first, "judges each face on its own in evaluation, but other faces changed it", tolerance=1e-4
-        )
-
-        _check_saving(exam, build, module, arguments, evaluated)
-        _check_export(exam, module, arguments, evaluated)
-
-        with exam.clause("computes in float64 when asked to by .double()"):
-            precise = build().double().eval()(*converted(arguments, torch.float64))
-        exam.require(
-            all(t.dtype == torch.float64 for t in tensors_in(precise) if t.is_floating_point()),
-            "returns float64 for float64 inputs after .double()",
-        )
-
-
-def _check_saving(exam: Examination, build: Callable[[], Any], module: Any, arguments: Arguments, output: Any) -> None:
-    state = module.state_dict()
-    strange = [name for name, value in state.items() if not isinstance(value, Tensor)]
-    exam.require(not strange, f"keeps only tensors in its state_dict, not {', '.join(strange)}")
-    fresh = build()
-    with exam.clause("takes back its own state_dict"):
-        fresh.load_state_dict(state)
-    exam.require_same(
-        fresh.eval()(*arguments),
-        output,
-        "answers as before after saving and loading, but something it uses is not in its state_dict",
-        tolerance=1e-6,
-    )
-
-
-def _check_export(exam: Examination, module: Any, arguments: Arguments, output: Any) -> None:
-    with exam.clause("can be exported by torch.export"):
-        exported = torch.export.export(module, arguments).module()
-        answer = exported(*arguments)
-    exam.require_same(answer, output, "answers the same when exported by torch.export", tolerance=1e-4)
-
-
-def check_gradients(exam: Examination, module: nn.Module, output: object, *losses: Tensor) -> None:
-    """Every trainable parameter learns from a random projection of the outputs plus the losses."""
-    total = sum(losses, start=torch.zeros(()))
-    for tensor in tensors_in(output):
-        if tensor.requires_grad:
-            total = total + (tensor * torch.randn_like(tensor)).sum()
-    exam.require(bool(total.requires_grad), "is trained by gradient descent, but no gradient leads from its outputs")
-    with exam.clause("can be differentiated"):
-        total.backward()
-    for name, parameter in module.named_parameters():
-        if parameter.requires_grad:
-            exam.require(
-                parameter.grad is not None,
-                f"trains every parameter that requires a gradient, but none reaches {name!r}; "
-                "use it, freeze it, or leave it out",
-            )
-            exam.require_finite(parameter.grad, f"in the gradient of {name!r}")
+def examinations(
+    registry: Registry[Any], component: Component[Any], situations: Iterable[tuple[str, W]]
+) -> Iterator[tuple[Examination, W]]:
+    """One examination a situation; clauses that cost seconds and hold everywhere or nowhere are tried in the first."""
+    for index, (situation, wiring) in enumerate(situations):
+        yield Examination(registry, component, situation=situation, thorough=index == 0), wiring
 
 
 @contextmanager
@@ -167,24 +119,19 @@ def tensors_in(value: object) -> list[Tensor]:
 
 def rows(value: Any, which: slice) -> Any:
     """Nested tensors with only these faces."""
-    return _mapped(value, lambda tensor: tensor[which])
+    return mapped(value, lambda tensor: tensor[which])
 
 
 def converted(value: Any, dtype: torch.dtype) -> Any:
     """Nested tensors in another type."""
-    return _mapped(value, lambda tensor: tensor.to(dtype))
+    return mapped(value, lambda tensor: tensor.to(dtype))
 
 
-def _mapped(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+def mapped(value: Any, function: Callable[[Tensor], Any]) -> Any:
+    """Nested tensors, each as the function makes it."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, (tuple, list)):
-        items = [_mapped(item, function) for item in value]
+        items = [mapped(item, function) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
     return value
-
-
-def _form(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return tuple(value.shape), value.dtype
-    return type(value), [_form(item) for item in value] if isinstance(value, (tuple, list)) else None

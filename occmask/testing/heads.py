@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS, MaskDecoder, OcclusionHead, PatternPredictor
-from ..shapes import FaceShapes, FeatureShape, Occlusion, OcclusionAnswer, OcclusionTruth
-from ..spec import Spec
-from .examination import BATCH, Component, Examination, check_gradients, check_module, converted, seeded
-
-FACE_SHAPES = tuple(  # small, of FROM's proportions, at the two customary image sizes
-    FaceShapes(
-        image=FeatureShape(3, 112, width),
-        maps=tuple(FeatureShape(c, 112 // step, width // step) for c, step in ((6, 2), (8, 4), (10, 8), (12, 16))),
-        embedding=20,
-    )
-    for width in (96, 112)
-)
-TRUTHS = {
-    "some faces covered": [[0.25, 0.5, 0.75, 1.0], [0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [0.5, 0.25, 0.625, 0.5]],
-    "nothing covered": [[0.0, 0.0, 0.0, 0.0]] * BATCH,
-    "every face covered whole": [[0.0, 0.0, 1.0, 1.0]] * BATCH,
-}
+from ..shapes import FaceShapes, FeatureShape, Occlusion
+from .describing import check_description
+from .examination import BATCH, Component, Examination, converted, examinations, seeded
+from .faces import FACE_SHAPES, by_image, check_answer, check_loss, truths
+from .modules import check_gradients, check_module
 
 
 def check_head(head: Component[OcclusionHead], *, face_shapes: tuple[FaceShapes, ...] = FACE_SHAPES) -> None:
@@ -33,11 +21,12 @@ def check_head(head: Component[OcclusionHead], *, face_shapes: tuple[FaceShapes,
     Checked at each of `face_shapes`: mask and pattern come as declared; the mask is differentiable and so is the loss,
     and together they train every trainable parameter; the loss is a finite scalar whatever is covered, nothing
     included; `answer` speaks in probabilities and ordered boxes; `mask_logits`, if there is one, is forward's mask, and
-    `predict_pattern` of its soft mask is forward's pattern; and what is checked of every module (finite, repeatable and
-    face by face in evaluation, the same type in training, inputs untouched, float64, state_dict, torch.export).
+    `predict_pattern` of its soft mask is forward's pattern; and what is checked of every module: finite, repeatable and
+    face by face in evaluation, the same type in training, inputs untouched, state_dict; torch.export for any batch,
+    torch.compile in one graph; float64, bfloat16, another device; no tensor kept after a call, what is saved for the
+    backward pass grows with the batch at most; and a docstring that says what the component and each option is.
     """
-    for shapes in face_shapes:
-        exam = Examination(HEADS, head, situation=f"image {shapes.image.height}x{shapes.image.width}")
+    for exam, shapes in examinations(HEADS, head, by_image(face_shapes)):
         with seeded():
             _check_head(exam, shapes)
 
@@ -48,25 +37,9 @@ def check_mask_decoder(decoder: Component[MaskDecoder], *, face_shapes: tuple[Fa
     Checked: `needs_pyramid` is known before building, `mask_shape` is one of the three forms and what the decoder
     returns, every trainable parameter learns, and what is checked of every module (see `check_head`).
     """
-    for shapes in face_shapes:
-        exam = Examination(MASK_DECODERS, decoder, situation=f"image {shapes.image.height}x{shapes.image.width}")
-        with exam.clause("is found"):
-            factory = decoder if callable(decoder) else MASK_DECODERS[Spec.of(decoder).name]
-        needs = getattr(factory, "needs_pyramid", None)
-        exam.require(
-            isinstance(needs, bool), f"says on the factory, before building, whether it `needs_pyramid`, not {needs!r}"
-        )
-        source = shapes.maps[-3]._replace(channels=9) if needs else shapes.maps[-1]
+    for exam, shapes in examinations(MASK_DECODERS, decoder, by_image(face_shapes)):
         with seeded():
-            module = exam.build(source, shapes)
-            shape = getattr(module, "mask_shape", None)
-            exam.require(_is_mask_shape(shape, shapes), f"has {_forms(shapes)} for `mask_shape`, not {shape!r}")
-            features = torch.randn(BATCH, *source)
-            with exam.clause("takes a batch in training"):
-                mask = module.train()(features)
-            exam.require_shape(mask, (BATCH, *shape), "the mask")  # type: ignore[misc]
-            check_gradients(exam, module, mask)
-            check_module(exam, lambda: exam.build(source, shapes), (features,))  # noqa: B023 - called at once
+            _check_decoder(exam, shapes)
 
 
 def check_pattern_predictor(
@@ -77,20 +50,10 @@ def check_pattern_predictor(
     Checked for each form of mask: the loss and the answer as in `check_head`, an answer of K = `k` cells a side,
     every trainable parameter learns, and what is checked of every module.
     """
-    for shapes in face_shapes:
-        for mask_shape in _mask_shapes(shapes):
-            exam = Examination(PATTERN_PREDICTORS, predictor, situation=f"mask {mask_shape}")
-            with seeded():
-                module = exam.build(mask_shape, shapes.image)
-                k = getattr(module, "k", None)
-                exam.require(isinstance(k, int) and k >= 1, f"has `k`, the cells a side of its answer, not {k!r}")
-                mask = torch.rand(BATCH, *mask_shape)
-                with exam.clause("takes a batch of soft masks in training"):
-                    pattern = module.train()(mask)
-                _require_pattern(exam, pattern)
-                check_gradients(exam, module, None, _check_loss(exam, lambda truth: module.loss(pattern, truth)))  # noqa: B023
-                check_module(exam, lambda: exam.build(mask_shape, shapes.image), (mask,))  # noqa: B023
-                _check_answer(exam, module, module.eval()(mask).detach(), k)
+    situations = [(f"mask {mask}", (mask, shapes.image)) for shapes in face_shapes for mask in _mask_shapes(shapes)]
+    for exam, wiring in examinations(PATTERN_PREDICTORS, predictor, situations):
+        with seeded():
+            _check_predictor(exam, *wiring)
 
 
 def _check_head(exam: Examination, shapes: FaceShapes) -> None:
@@ -117,7 +80,7 @@ def _check_head(exam: Examination, shapes: FaceShapes) -> None:
         any(gradient is not None for gradient in reached),
         "passes the mask's gradient on to the maps, but none of them gets any",
     )
-    loss = _check_loss(exam, lambda truth: head.loss(occlusion, truth))
+    loss = check_loss(exam, lambda truth: head.loss(occlusion, truth), shapes.image)
     check_gradients(exam, head, occlusion.mask, loss)
 
     maps = tuple(tensor.detach() for tensor in maps)
@@ -138,44 +101,48 @@ def _check_head(exam: Examination, shapes: FaceShapes) -> None:
         with exam.clause("has a loss and an answer in float64 too, after .double()"):
             head = head.double()
             precise = head(converted(maps, torch.float64))
-            loss = head.loss(precise, _truths()["some faces covered"])
+            loss = head.loss(precise, truths(shapes.image)["some faces covered"])
             exam.require_finite((loss, head.answer(precise.pattern)), "in float64")
+    check_description(exam, shapes)
 
 
-def _check_loss(exam: Examination, loss_of: Callable[[OcclusionTruth], Tensor]) -> Tensor:
-    """Tries every kind of truth; returns the loss where some faces are covered."""
-    losses = {}
-    for situation, truth in _truths().items():
-        with exam.clause(f"has a loss with {situation}"):
-            loss = loss_of(truth)
-        exam.require(isinstance(loss, Tensor) and loss.ndim == 0, f"has a scalar loss with {situation}, not {loss!r}")
-        exam.require_finite(loss, f"in the loss with {situation}")
-        losses[situation] = loss
+def _check_decoder(exam: Examination, shapes: FaceShapes) -> None:
+    with exam.clause("is found"):
+        needs = getattr(exam.factory, "needs_pyramid", None)
     exam.require(
-        bool(losses["some faces covered"].requires_grad), "has a loss that can be differentiated, but it is detached"
+        isinstance(needs, bool), f"says on the factory, before building, whether it `needs_pyramid`, not {needs!r}"
     )
-    usual: Tensor = losses["some faces covered"]
-    return usual
+    source = shapes.maps[-3]._replace(channels=9) if needs else shapes.maps[-1]
+    module = exam.build(source, shapes)
+    shape = getattr(module, "mask_shape", None)
+    exam.require(_is_mask_shape(shape, shapes), f"has {_forms(shapes)} for `mask_shape`, not {shape!r}")
+    features = torch.randn(BATCH, *source)
+    with exam.clause("takes a batch in training"):
+        mask = module.train()(features)
+    exam.require_shape(mask, (BATCH, *shape), "the mask")  # type: ignore[misc]
+    check_gradients(exam, module, mask)
+    check_module(exam, lambda: exam.build(source, shapes), (features,))
+    check_description(exam, source, shapes)
 
 
-def _check_answer(exam: Examination, module: object, pattern: Tensor, k: int | None) -> None:
+def _check_predictor(exam: Examination, mask_shape: tuple[int, ...], image: FeatureShape) -> None:
+    module = exam.build(mask_shape, image)
+    k = getattr(module, "k", None)
+    exam.require(isinstance(k, int) and k >= 1, f"has `k`, the cells a side of its answer, not {k!r}")
+    mask = torch.rand(BATCH, *mask_shape)
+    with exam.clause("takes a batch of soft masks in training"):
+        pattern = module.train()(mask)
+    _require_pattern(exam, pattern)
+    check_gradients(exam, module, None, check_loss(exam, lambda truth: module.loss(pattern, truth), image))
+    check_module(exam, lambda: exam.build(mask_shape, image), (mask,))
+    _check_answer(exam, module, module.eval()(mask).detach(), k)
+    check_description(exam, mask_shape, image)
+
+
+def _check_answer(exam: Examination, module: Any, pattern: Tensor, k: int | None) -> None:
     with exam.clause("turns a pattern into an answer"):
-        answer = module.answer(pattern)  # type: ignore[attr-defined]
-    exam.require(isinstance(answer, OcclusionAnswer), f"answers with an OcclusionAnswer, not a {type(answer).__name__}")
-    cells, box, covered = answer
-    side = k if k is not None else int(cells.shape[-1])
-    exam.require_shape(cells, (BATCH, side, side), "the answer's cells, as many down as across,")
-    exam.require_shape(box, (BATCH, 4), "the answer's box")
-    exam.require_shape(covered, (BATCH,), "the answer's covered")
-    exam.require_finite(answer, "in the answer")
-    for name, tensor in answer._asdict().items():
-        inside = bool(((tensor >= 0) & (tensor <= 1)).all())
-        exam.require(inside, f"answers with {name} in [0, 1], not [{tensor.min():.3g}, {tensor.max():.3g}]")
-    exam.require(bool((box[:, :2] <= box[:, 2:]).all()), "answers with boxes x0 y0 x1 y1 whose corners are in order")
-
-
-def _truths() -> dict[str, OcclusionTruth]:
-    return {situation: OcclusionTruth(torch.tensor(box)) for situation, box in TRUTHS.items()}
+        answer = module.answer(pattern)
+    check_answer(exam, answer, k)
 
 
 def _require_pattern(exam: Examination, pattern: object) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..margins import MARGINS, Margin, build_loss
 from ..spec import Spec
+from .describing import check_description
 from .examination import Component, Examination, seeded
 from .margin_extras import check_regulariser, check_reweight
 
@@ -26,6 +27,7 @@ def check_margin(margin: Component[Margin], *, harder_up_to: float = math.pi / 2
 
     A margin that is an `nn.Module` is tried in evaluation mode, where it must answer the same twice and keep its state;
     its state must survive a state_dict, and in training mode its phi must be finite too.
+    Its constants must follow their inputs to another device, and its docstring name its options.
     `regulariser`, if there is one: one finite value a face for any norm from 0 up, gradients exact.
     `reweight`, if there is one: one finite value a cosine, cosines up to phi exactly as they were, elementwise,
     gradients exact, and the function got for one batch unchanged by the next one.
@@ -48,8 +50,10 @@ def check_margin(margin: Component[Margin], *, harder_up_to: float = math.pi / 2
             check_regulariser(exam)
         if hasattr(built, "reweight"):
             check_reweight(exam)
+        _check_elsewhere(exam)
         if isinstance(margin, (str, Spec, Mapping)):
             _check_in_loss(exam, Spec.of(margin))
+        check_description(exam)
 
 
 def _check_values(exam: Examination, dtype: torch.dtype, harder_up_to: float) -> None:
@@ -90,6 +94,16 @@ def _check_gradient(exam: Examination) -> None:
     norm = torch.linspace(5.0, 90.0, 13, dtype=torch.float64)
     with exam.clause("has an exact gradient (check_margin(..., exact_gradient=False) if it means to differ)"):
         torch.autograd.gradcheck(lambda c: _phi(exam, c, norm), (cosine,))
+
+
+def _check_elsewhere(exam: Examination) -> None:
+    """On another device: the meta device has no numbers, and refuses a constant that stayed on the CPU."""
+    margin = exam.build()
+    if isinstance(margin, nn.Module):
+        margin.to("meta").eval()
+    with exam.clause("works wholly on another device (meta): its constants are buffers or follow its inputs"):
+        phi = margin(torch.zeros(5, device="meta"), torch.ones(5, device="meta"))
+    exam.require(phi.device.type == "meta", f"returns phi on the device of the cosine, meta, not on {phi.device}")
 
 
 def _check_in_loss(exam: Examination, spec: Spec) -> None:

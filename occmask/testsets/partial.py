@@ -72,7 +72,10 @@ class Partial:
 
 
 class RandomCrop:
-    """A rectangle anywhere in the picture that shows between `low` and `high` of it, half to twice as tall as wide."""
+    """A rectangle anywhere in the picture that shows between `low` and `high` of it, half to twice as tall as wide.
+
+    What is missing has the grey level `fill`; `crops` keeps what is left as a picture of its own, too.
+    """
 
     def __init__(self, *, low: float = 0.2, high: float = 0.6, fill: int = FILL, crops: bool = False):
         if not 0 < low <= high <= 1:

@@ -60,7 +60,10 @@ class Area(_WithOccluders):
 
 
 class Region(_WithOccluders):
-    """A rectangle over one of FROM's regions (`REGIONS`), moved along the diagonal by up to `jitter` pixels."""
+    """A rectangle over one of FROM's regions, moved along the diagonal by up to `jitter` pixels.
+
+    `region`: one of `REGIONS`; `occluders` fill the rectangle.
+    """
 
     def __init__(
         self, *, region: str = "nose_mouth_hard", jitter: int = 5, occluders: Sequence[SpecLike] = TEST_RECTANGLES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from ..errors import TrainingError
 from ..margins.loss import MarginLoss
 from ..models.face import FaceModel
 from ..shapes import FaceBatch
+from .blame import check_losses, who_made_nan, whose_gradient
 from .objectives import Objective
 from .recipe import CLASSIFIER, Recipe
 
@@ -65,25 +66,30 @@ def training_step(
 
     Raises `TrainingError`, before anything is updated, when the loss or its gradient is not finite.
     """
-    losses = objective(model, loss, batch)
-    _require_finite(losses.total, "loss", losses.terms, index, recipe)
+    losses = check_losses(objective(model, loss, batch), recipe)
+    _require_finite(
+        losses.total, "loss", losses.terms, index, recipe, lambda: who_made_nan(model, loss, losses, batch, recipe)
+    )
     optimiser.zero_grad(set_to_none=True)
     losses.total.backward()
     if recipe.clip_gradient is not None:
-        parameters = [p for group in optimiser.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(parameters, recipe.clip_gradient)
-        _require_finite(norm, "gradient", {}, index, recipe)
+        parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters])
+        _require_finite(norm, "gradient", {}, index, recipe, lambda: whose_gradient(model, loss, recipe))
+        nn.utils.clip_grads_with_norm_(parameters, recipe.clip_gradient, norm)
     optimiser.step()
     terms = {name: term.item() for name, term in losses.terms.items()}
     embedding = None if losses.embedding is None else losses.embedding.detach()
     return StepResult(losses.total.item(), terms, embedding)
 
 
-def _require_finite(value: Tensor, what: str, terms: Mapping[str, Tensor], index: int, recipe: Recipe) -> None:
+def _require_finite(
+    value: Tensor, what: str, terms: Mapping[str, Tensor], index: int, recipe: Recipe, culprit: Callable[[], str]
+) -> None:
     if not math.isfinite(value.item()):
         listed = ", ".join(f"{name} {term.item():g}" for name, term in terms.items())
         raise TrainingError(
             f"the {what} is {value.item()} at step {index + 1} of recipe {recipe.name!r}"
-            f"{f' ({listed})' if listed else ''}; "
-            "the last checkpoint is kept. Lower the learning rate, raise warm_up or set clip_gradient"
+            f"{f' ({listed})' if listed else ''}; it began in {culprit()}. "
+            "The last checkpoint is kept; lower the learning rate, raise warm_up or set clip_gradient"
         )

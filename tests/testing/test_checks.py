@@ -209,7 +209,7 @@ def test_a_good_head_passes() -> None:
         (PatternOnlyInTraining, "same type and shapes in training and evaluation"),
         (ChangesItsInput, "changed them in place"),
         (HiddenState, "something it uses is not in its state_dict"),
-        (CannotBeTraced, r"can be exported by torch\.export, but that raised"),
+        (CannotBeTraced, r"can be exported by torch\.export, for any number of faces, but that raised"),
         (Float32Only, "float64"),
         (OtherMaskAlone, r"mask_logits\(maps\) the mask that forward gives"),
         (OtherPatternAlone, r"predict_pattern\(gate\) the pattern that forward gives"),
@@ -287,6 +287,8 @@ def test_a_broken_backbone_is_caught_by_the_clause_it_breaks(backbone: type[nn.M
 
 
 class GoodMargin:
+    """A tenth off the cosine."""
+
     default_scale = 32.0
 
     def __call__(self, cosine: Tensor, norm: Tensor) -> Tensor:
@@ -310,6 +312,11 @@ class Float32Margin(GoodMargin):
 class InfiniteSlope(GoodMargin):
     def __call__(self, cosine: Tensor, norm: Tensor) -> Tensor:
         return torch.cos(torch.acos(cosine) + 0.5)
+
+
+class CpuMargin(GoodMargin):
+    def __call__(self, cosine: Tensor, norm: Tensor) -> Tensor:
+        return cosine - torch.full((1,), 0.1, dtype=cosine.dtype)
 
 
 class Easier(GoodMargin):
@@ -465,6 +472,7 @@ def test_good_margins_pass() -> None:
         (Column, r"phi, one value a face, has shape \(65,\), not \(65, 1\)"),
         (Float32Margin, r"returns float64 for a float64 cosine, not torch\.float32"),
         (InfiniteSlope, "finite in phi's gradient for cosines from -1 to 1"),
+        (CpuMargin, r"works wholly on another device \(meta\)"),
         (Easier, r"makes the task harder .* exceeds it by 0\.1"),
         (DetachedMargin, "phi is detached"),
         (WrongGradient, "has an exact gradient"),
@@ -510,6 +518,7 @@ def test_how_far_a_margin_must_be_harder_can_be_told() -> None:
     from occmask.margins.functions import SphereFace
 
     def steep() -> SphereFace:
+        """Four times the angle."""
         return SphereFace(margin=4)
 
     check_margin(steep, harder_up_to=math.radians(72))
@@ -518,6 +527,8 @@ def test_how_far_a_margin_must_be_harder_can_be_told() -> None:
 
 
 class GoodDecoder(nn.Module):
+    """One gate a position."""
+
     needs_pyramid = False
 
     def __init__(self, source: FeatureShape, shapes: FaceShapes):
@@ -560,6 +571,8 @@ def test_a_broken_mask_decoder_is_caught_by_the_clause_it_breaks(decoder: type[n
 
 
 class GoodPredictor(nn.Sequential):
+    """A box and a logit from all of the mask."""
+
     k = 3
 
     def __init__(self, mask_shape: tuple[int, ...], image: FeatureShape):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, ShapeError
 from ..face import FaceModel
 from ..filling import LoadReport, fill_from_foreign
 from ..weights import NOT_STATED, save_weights
@@ -90,8 +90,11 @@ def compare(model: FaceModel, foreign: Foreign) -> Parity:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(_FACES, 3, *model.config.image_size, generator=generator) * 2 - 1  # (B, 3, H, W) RGB
     theirs = foreign_forward(foreign.layout, foreign.theirs, images.flip(1) if foreign.colour == "BGR" else images)
-    with torch.inference_mode():
-        ours = model(images, occlusion=theirs.pattern is not None)
+    try:
+        with torch.inference_mode():
+            ours = model(images, occlusion=theirs.pattern is not None)
+    except ShapeError:  # weights that are not numbers
+        return Parity(float("nan"), None, _FACES)
     pattern = None
     if theirs.pattern is not None:
         pattern = _largest(ours.pattern.softmax(1), theirs.pattern.softmax(1))
