@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     -1: ("errors", "version"),  # known to all
-    0: ("spec", "map_layers", "shapes"),
+    0: ("spec", "plugin_metadata", "map_layers", "shapes"),
     1: ("registry", "patterns", "initialise", "images", "devices", "coverage"),
     2: (
         "restorers",
@@ -29,7 +29,7 @@ FLOORS = {
     3: ("models", "data", "protocols"),
     4: ("report", "measure", "testsets"),
     5: ("training",),
-    6: ("catalogue", "demo", "testing"),
+    6: ("catalogue", "demo", "scaffold", "testing"),
     7: ("cli",),
     8: ("__main__", "__init__"),  # the public names, loaded on first use
 }
