@@ -1,4 +1,4 @@
-"""What plug-ins are installed, what they bring, and what of it is broken: for `occmask plugins` and `occmask doctor`."""
+"""What plug-ins are installed, what they bring, and what of it is broken."""
 
 from __future__ import annotations
 
