@@ -6,6 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+from ..catalogue import KINDS
 from ..scaffold import TEMPLATES, write_plugin
 from . import COMMANDS
 
@@ -19,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    place = write_plugin(arguments.name, arguments.kind, arguments.out, taken_commands=frozenset(COMMANDS))
+    place = write_plugin(arguments.name, arguments.kind, arguments.out, registries=KINDS.values(), commands=COMMANDS)
     print(f"Wrote {place}. Next:")
     for command in (f"cd {shlex.quote(str(place))}", "python -m pip install -e '.[test]'", "python -m pytest"):
         print(f"  {command}")

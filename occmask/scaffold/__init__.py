@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from string import Template as Text
+from typing import Any
 
-from ..catalogue import KINDS
 from ..errors import DataError, OptionError, did_you_mean
 from ..plugin_metadata import COMMANDS_GROUP, declared, distribution_of
+from ..registry import Registry
 from ..version import __version__
 from . import cleaners, commands, covers, heads, project, recognisers, training
 from .names import Names, names_of
@@ -43,16 +45,18 @@ ELSEWHERE: dict[str, str] = {
 }
 
 
-def write_plugin(word: str, kind: str, folder: Path, *, taken_commands: frozenset[str] = frozenset()) -> Path:
+def write_plugin(
+    word: str, kind: str, folder: Path, *, registries: Iterable[Registry[Any]], commands: Collection[str]
+) -> Path:
     """Write the distribution that `word` stands for into a new folder in `folder`, and return that folder.
 
-    `kind` is one of `TEMPLATES`; `taken_commands` are those of occmask itself.  Raises `OptionError` for another kind
+    `kind` is one of `TEMPLATES`; names in `registries` and `commands`, those of occmask itself, are taken.  Raises `OptionError` for another kind
     or a name that cannot be or is taken, `DataError` when the folder is there already or cannot be made.
     """
     kind = kind.replace("-", "_").replace(" ", "_")
     template = _template(kind)
     names = names_of(word, command=kind == "command")
-    _require_free(names.component, kind, template, taken_commands)
+    _require_free(names.component, template, registries, commands)
     place = folder / names.distribution
     files = _files(names, template)
     try:
@@ -80,15 +84,16 @@ def _template(kind: str) -> Template:
     return TEMPLATES[kind]
 
 
-def _require_free(component: str, kind: str, template: Template, taken_commands: frozenset[str]) -> None:
-    if kind == "command":
+def _require_free(
+    component: str, template: Template, registries: Iterable[Registry[Any]], commands: Collection[str]
+) -> None:
+    groups = {group for group, _ in template.entry_points}
+    if COMMANDS_GROUP in groups:
         owners = [distribution_of(entry) for entry in declared().of_group(COMMANDS_GROUP) if entry.name == component]
-        if component in taken_commands or owners:
+        if component in commands or owners:
             whose = f"of plug-in {owners[0]!r}" if owners else "of occmask itself"
             raise OptionError(f"there is a command {component!r} {whose} already; pick another name")
-        return
-    groups = {group for group, _ in template.entry_points}
-    for registry in KINDS.values():
+    for registry in registries:
         if registry.group in groups and component in registry:
             owner = registry.plugin_of(component)
             whose = "built in" if owner is None else f"of plug-in {owner!r}"

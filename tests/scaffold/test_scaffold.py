@@ -17,13 +17,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from occmask.catalogue import KINDS
-from occmask.cli import main
+from occmask.cli import COMMANDS, main
 from occmask.errors import DataError, OptionError
-from occmask.scaffold import ELSEWHERE, TEMPLATES, write_plugin
+from occmask.scaffold import ELSEWHERE, TEMPLATES
+from occmask.scaffold import write_plugin as _write_plugin
 from occmask.scaffold.names import names_of
 
 ROOT = Path(__file__).resolve().parents[2]
 RUFF = Path(sys.executable).with_name("ruff")
+
+
+def write_plugin(name: str, kind: str, folder: Path) -> Path:
+    return _write_plugin(name, kind, folder, registries=KINDS.values(), commands=COMMANDS)
 
 
 def test_every_kind_has_a_template_or_a_sentence_that_says_what_to_do() -> None:
