@@ -50,8 +50,9 @@ def write_plugin(
 ) -> Path:
     """Write the distribution that `word` stands for into a new folder in `folder`, and return that folder.
 
-    `kind` is one of `TEMPLATES`; names in `registries` and `commands`, those of occmask itself, are taken.  Raises `OptionError` for another kind
-    or a name that cannot be or is taken, `DataError` when the folder is there already or cannot be made.
+    `kind` is one of `TEMPLATES`; names in `registries` and in `commands`, those of occmask itself, are taken.
+    Raises `OptionError` for another kind or a name that cannot be or is taken, `DataError` when the folder is there
+    already or cannot be made.
     """
     kind = kind.replace("-", "_").replace(" ", "_")
     template = _template(kind)
