@@ -109,6 +109,11 @@ from __future__ import annotations
 import numpy as np
 
 import occmask
+from occmask.testing import check_placement
+
+
+def test_the_placement_keeps_the_protocol() -> None:
+    check_placement("$component")
 
 
 def test_centres_lie_in_the_lower_half() -> None:

@@ -221,11 +221,11 @@ from __future__ import annotations
 import torch
 
 import occmask
+from occmask.testing import check_model
 
 
-def test_its_configuration_survives_a_checkpoint() -> None:
-    config = occmask.MODELS["$component"]()
-    assert occmask.ModelConfig.from_dict(config.to_dict()) == config
+def test_the_model_keeps_the_protocol() -> None:
+    check_model("$component")
 
 
 def test_its_embeddings_are_narrow() -> None:

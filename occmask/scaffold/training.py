@@ -71,11 +71,15 @@ import numpy as np
 import torch
 
 import occmask
-from occmask.testing import check_objective
+from occmask.testing import check_objective, check_recipe
 
 
 def test_the_objective_keeps_the_protocol() -> None:
     check_objective("$component")
+
+
+def test_the_recipe_keeps_the_protocol() -> None:
+    check_recipe("$component")
 
 
 def test_the_recipe_trains_with_the_objective() -> None:
