@@ -48,6 +48,7 @@ _LAZY = {
     "ModelConfig": "models",
     "OBJECTIVES": "training",
     "OCCLUDERS": "occluders",
+    "Occluder": "occluders.occluder",
     "Occlusion": "shapes",
     "OcclusionAnswer": "shapes",
     "OcclusionTruth": "shapes",
@@ -56,6 +57,7 @@ _LAZY = {
     "PLACEMENTS": "occluders",
     "PROTOCOLS": "protocols",
     "PatternGrid": "patterns",
+    "Placed": "occluders.occlude",
     "RECIPES": "training",
     "REFINERS": "refiners",
     "RESTORERS": "restorers",
@@ -66,6 +68,7 @@ _LAZY = {
     "Sight": "shapes",
     "Stage": "training.methods",
     "TESTSETS": "testsets",
+    "Worn": "occluders.occluder",
     "answer_from_coverage": "coverage",
     "build": "models",
     "build_loss": "margins",
@@ -121,12 +124,14 @@ __all__ = [
     "MarginLoss",
     "Method",
     "ModelConfig",
+    "Occluder",
     "Occlusion",
     "OcclusionAnswer",
     "OcclusionTruth",
     "OccmaskError",
     "OptionError",
     "PatternGrid",
+    "Placed",
     "PluginError",
     "ProtocolError",
     "Recipe",
@@ -139,6 +144,7 @@ __all__ = [
     "Stage",
     "TrainingError",
     "UnknownNameError",
+    "Worn",
     "answer_from_coverage",
     "build",
     "build_loss",
@@ -189,6 +195,8 @@ if TYPE_CHECKING:
     from .models.face import FaceModel
     from .occluders import OCCLUDERS, PLACEMENTS
     from .occluders.conditions import cover_probes
+    from .occluders.occlude import Placed
+    from .occluders.occluder import Occluder, Worn
     from .parts import PART_LOCATORS
     from .patterns import PatternGrid
     from .protocols import PROTOCOLS

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import os
+import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, overload
 
 from .errors import DuplicateNameError, OccmaskError, OptionError, PluginError, UnknownNameError, did_you_mean
+from .plugin_metadata import clash_between, declared, distribution_of, is_let_in, malformed
 from .spec import Spec
 
 FAMILY = ":*"  # how the name of a family ends
@@ -32,7 +33,8 @@ class Registry(Generic[T]):
 
     `builtin` maps a name to "module:attribute", so importing occmask imports no model code.
     Entry points of `group` add names without importing the plug-in.  Look-up order: registered
-    here, built in, entry point; "package.module:Attribute" needs no registration at all.
+    here, built in, entry point; "package.module:Attribute" needs no registration at all.  A plug-in that is broken or
+    claims a taken name harms only those who ask for that name.
 
     A name that ends in ":*" is a family.  What stands under it is not built but asked, by its static method
     `member(name)`, for the factory of "family:name"; it raises `UnknownNameError` for a member that it does not have.
@@ -42,7 +44,7 @@ class Registry(Generic[T]):
         self.kind, self.group = kind, group
         self._builtin = dict(builtin)
         self._loaded: dict[str, Callable[..., T]] = {}
-        self._plugins: dict[str, EntryPoint] | None = None
+        self._claims: dict[str, tuple[EntryPoint, ...]] | None = None
 
     # -- registering ---------------------------------------------------------------------------
     @overload
@@ -65,7 +67,7 @@ class Registry(Generic[T]):
             raise DuplicateNameError(f"{self.kind} {name!r} is built in ({self._builtin[name]}); pick another name")
         if old is None and name in self.plugins and self.plugins[name].value != _where(factory):
             raise DuplicateNameError(
-                f"{self.kind} {name!r} comes from plug-in {_distribution(self.plugins[name])!r}; pick another name"
+                f"{self.kind} {name!r} comes from plug-in {distribution_of(self.plugins[name])!r}; pick another name"
             )
         self._loaded[name] = factory
         return factory
@@ -73,10 +75,15 @@ class Registry(Generic[T]):
     # -- looking up ----------------------------------------------------------------------------
     def __getitem__(self, name: str) -> Callable[..., T]:
         if name not in self._loaded:
+            taken = self.clash(name)
             if name in self._builtin:
+                if taken is not None:  # once, for then it is loaded
+                    warnings.warn(taken, stacklevel=2)
                 self._loaded[name] = _import(self._builtin[name])
+            elif taken is not None:
+                raise DuplicateNameError(taken)
             elif name in self.plugins:
-                self._loaded[name] = self._load(self.plugins[name])
+                self._loaded[name] = self.load(self.plugins[name])
             elif self.family_of(name) is not None:
                 return self._member(name)
             elif ":" in name and not self._siblings(name):
@@ -109,14 +116,39 @@ class Registry(Generic[T]):
     def plugin_of(self, name: str) -> str | None:
         """The distribution that a component, or the family it belongs to, comes from; None: no plug-in."""
         entry = self.plugins.get(self.family_of(name) or name)
-        return None if entry is None else _distribution(entry)
+        return None if entry is None else distribution_of(entry)
 
     @property
     def plugins(self) -> Mapping[str, EntryPoint]:
-        """Entry points of installed plug-ins, by component name. Reads metadata, imports nothing."""
-        if self._plugins is None:
-            self._plugins = _discover(self.group, self.kind, self._builtin)
-        return self._plugins
+        """Entry points of installed plug-ins, by component name. Reads metadata, imports nothing.
+
+        Without claims of a built-in name; where two plug-ins claim one name, the first (see `clash`).
+        """
+        return {name: entries[0] for name, entries in self.claims.items() if name not in self._builtin}
+
+    @property
+    def claims(self) -> Mapping[str, tuple[EntryPoint, ...]]:
+        """Every entry point of the plug-ins that OCCMASK_PLUGINS lets in, by component name."""
+        if self._claims is None:
+            found: dict[str, tuple[EntryPoint, ...]] = {}
+            for entry in declared().of_group(self.group):
+                if is_let_in(distribution_of(entry)):
+                    found[entry.name] = (*found.get(entry.name, ()), entry)
+            self._claims = found
+        return self._claims
+
+    def clash(self, name: str) -> str | None:
+        """What a plug-in's claim to this name collides with, in a sentence; None: nothing.
+
+        A built-in component keeps its name, and asking for it warns; a name that two plug-ins claim raises
+        `DuplicateNameError` when it is asked for.
+        """
+        entries = self.claims.get(name, ())
+        if entries and name in self._builtin:
+            return (
+                f"plug-in {distribution_of(entries[0])!r} calls a {self.kind} {name!r}, which is built in and stays so"
+            )
+        return clash_between(self.kind, name, entries)
 
     # -- building ------------------------------------------------------------------------------
     def build(self, spec: Spec | str | Mapping[str, Any], *wiring: Any) -> T:
@@ -162,14 +194,18 @@ class Registry(Generic[T]):
             )
         return factory  # type: ignore[no-any-return]
 
-    def _load(self, entry: EntryPoint) -> Callable[..., T]:
-        source = f"{self.kind} {entry.name!r} comes from plug-in {_distribution(entry)!r} ({entry.value})"
+    def load(self, entry: EntryPoint) -> Callable[..., T]:
+        """Import what an entry point of this kind leads to; `PluginError` names its distribution."""
+        source = f"{self.kind} {entry.name!r} comes from plug-in {distribution_of(entry)!r} ({entry.value})"
+        wrong = malformed(entry)
+        if wrong is not None:
+            raise PluginError(f"{source}: {wrong}")
         try:
             factory = entry.load()
-        except Exception as e:
-            raise PluginError(f"{source}, which failed to load: {e!r}") from e
+        except (Exception, SystemExit) as e:
+            raise PluginError(f"{source}, which failed to load: {type(e).__name__}: {e}") from e
         if not callable(factory):
-            raise PluginError(f"{source}, which is a {type(factory).__name__} and cannot be called")
+            raise PluginError(f"{source}, which is of type {type(factory).__name__} and cannot be called")
         return factory  # type: ignore[no-any-return]
 
     def _import_path(self, path: str) -> Callable[..., T]:
@@ -177,26 +213,6 @@ class Registry(Generic[T]):
             return _import(path)
         except (ImportError, AttributeError, ValueError) as e:
             raise PluginError(f"{self.kind} {path!r} is read as 'module:attribute', and cannot be imported: {e}") from e
-
-
-def _discover(group: str, kind: str, builtin: Mapping[str, str]) -> dict[str, EntryPoint]:
-    allowed = os.environ.get("OCCMASK_PLUGINS", "all").strip()
-    if allowed in ("0", "none"):
-        return {}
-    found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=group):
-        distribution = _distribution(entry)
-        if allowed != "all" and distribution not in [name.strip() for name in allowed.split(",")]:
-            continue
-        if entry.name in builtin:
-            raise DuplicateNameError(f"plug-in {distribution!r} calls a {kind} {entry.name!r}, which is built in")
-        other = found.get(entry.name)
-        if other is not None and other.value != entry.value:
-            raise DuplicateNameError(
-                f"plug-ins {_distribution(other)!r} and {distribution!r} both call a {kind} {entry.name!r}"
-            )
-        found[entry.name] = entry
-    return found
 
 
 def check_options(what: str, factory: Callable[..., Any], options: Mapping[str, Any], wiring: int) -> None:
@@ -250,10 +266,6 @@ def _in_words(annotation: Any) -> str:
     if get_origin(annotation) is Sequence:
         return f"a list, each of it {_in_words(get_args(annotation)[0])}"
     return getattr(annotation, "__name__", str(annotation))
-
-
-def _distribution(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist else "?"
 
 
 def _import(path: str) -> Callable[..., Any]:

