@@ -7,7 +7,7 @@ from torch import Tensor
 
 import occmask
 
-# The tip of the nose in ArcFace's template: y = 71.7366 of 112.  In the mean face of ORL, which nobody aligned, the eyes
+# The tip of the nose in the ArcFace template: y = 71.7366 of 112.  In the mean face of ORL, never aligned, the eyes
 # are at 0.455 and the mouth at 0.78 of the height; with the template's proportions the nose is then at 0.62.
 NOSE_LINE = 0.64
 

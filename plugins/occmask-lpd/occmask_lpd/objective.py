@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -59,5 +60,5 @@ def _half(loss: occmask.MarginLoss) -> occmask.MarginLoss:
         precision=loss.precision,
         cache=loss.cache,
     )
-    half.weight.requires_grad_(False)
+    half.weight = nn.Parameter(torch.empty(0), requires_grad=False)  # a checkpoint has nothing to keep of it
     return half

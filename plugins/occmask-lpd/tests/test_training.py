@@ -78,6 +78,12 @@ def test_the_loss_of_one_half_moves_only_its_half_of_the_class_weights():
     assert loss.weight.grad[:, 128:].abs().max() > 0
 
 
+def test_the_objective_keeps_no_class_weights_of_its_own():
+    model, loss = fresh()
+    objective = occmask.OBJECTIVES.build(Spec("lpd"), model, loss, occmask.RECIPES["lpd"]())
+    assert sum(value.numel() for value in objective.state_dict().values()) == 0
+
+
 def test_the_locator_learns_from_its_own_loss_and_from_the_identity_of_the_part():
     model, loss = fresh()
     assert model.part_locator is not None
