@@ -14,7 +14,7 @@ from occmask_kernels.margin import DEFAULT_CHUNK, PRECISIONS, Cache, margin_lse,
 from occmask_kernels.margin.reweighted import reweighted_lse, target_cosine
 
 from ..errors import OptionError, ShapeError
-from ..registry import check_options
+from ..option_check import check_options
 from ..spec import Spec
 from . import MARGINS, Margin
 

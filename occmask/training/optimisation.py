@@ -12,7 +12,7 @@ from torch import nn
 
 from ..errors import OptionError, UnknownNameError
 from ..models.config import OCCLUSION_PARTS
-from ..registry import check_options
+from ..option_check import check_options
 from ..spec import Spec
 
 Parameters = list[dict[str, Any]]

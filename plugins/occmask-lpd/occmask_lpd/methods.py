@@ -19,17 +19,17 @@ def lpd() -> occmask.Method:
 
 def fixed_part() -> occmask.Method:
     """The control of `lpd`: the part is the same in every face, down to the nose line."""
-    return _part("fixed part", _FIXED, recipe="lpd", control="augmented")
+    return _part("fixed part", _FIXED, recipe="lpd", control="augmented", compared=False)
 
 
 def lpd_masks() -> occmask.Method:
     """LPD for masked faces, trained on drawn face masks (Ding et al., ACM MM 2020)."""
-    return _part("LPD, face masks", "lpd", recipe="lpd_masks", control="augmented_masks")
+    return _part("LPD, face masks", "lpd", recipe="lpd_masks", control="augmented_masks", compared=False)
 
 
 def fixed_part_masks() -> occmask.Method:
     """The control of `lpd_masks`: the part is the same in every face, down to the nose line."""
-    return _part("fixed part, face masks", _FIXED, recipe="lpd_masks", control="augmented_masks")
+    return _part("fixed part, face masks", _FIXED, recipe="lpd_masks", control="augmented_masks", compared=False)
 
 
 def augmented_masks() -> occmask.Method:
@@ -40,16 +40,20 @@ def augmented_masks() -> occmask.Method:
         model=_config(None),
         stages=(occmask.Stage(recipe="augmented_masks"),),
         control="baseline",
+        compared=False,
     )
 
 
-def _part(summary: str, locator: str | occmask.Spec, *, recipe: str, control: str) -> occmask.Method:
+def _part(
+    summary: str, locator: str | occmask.Spec, *, recipe: str, control: str, compared: bool = True
+) -> occmask.Method:
     return occmask.Method(
         summary=summary,
         family=_SECOND_LOOK,
         model=_config(locator),
         stages=(occmask.Stage(recipe=recipe),),
         control=control,
+        compared=compared,
     )
 
 
