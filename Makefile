@@ -14,8 +14,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCHMARKED := $(VENV)/.benchmarked
 PLUGGED := $(VENV)/.plugged
-# torchvision, which timm needs, does not load beside every build of torch: occmask-timm is left to who wants it.
-PLUGINS := $(filter-out plugins/occmask-timm,$(patsubst %/pyproject.toml,%,$(wildcard plugins/occmask-*/pyproject.toml)))
+# torchvision, which timm needs, does not load beside every build of torch: occmask-timm goes in without it.
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/occmask-*/pyproject.toml))
 METHODS_ARGS ?= --seeds 3
 
 .PHONY: help install plugins demo methods test check bench aot-oldest clean always
@@ -53,7 +53,8 @@ test: $(PLUGGED)
 
 $(PLUGGED): $(INSTALLED) $(PLUGINS:%=%/pyproject.toml)
 	@echo "Installing the plug-ins of plugins/"
-	@$(PIP) $(PLUGINS:%=-e %)
+	@$(PIP) $(patsubst %,-e %,$(filter-out plugins/occmask-timm,$(PLUGINS)))
+	@$(PIP) --no-deps -e plugins/occmask-timm
 	@touch $@
 
 # The oldest Triton that the kernels promise to run on, in an environment that holds nothing else.

@@ -54,8 +54,6 @@ def is_let_in(distribution: str) -> bool:
 
 def malformed(entry: EntryPoint) -> str | None:
     """What is wrong with the way an entry point is written; None: nothing."""
-    if ":" in entry.name:
-        return f"its name {entry.name!r} holds a ':', which stands between a family and its member"
     if entry.group == COMMANDS_GROUP:
         if not _MODULE.fullmatch(entry.value):
             return f"it is written {entry.value!r}, and a command is a module: 'package.module'"
