@@ -18,7 +18,7 @@ PLUGGED := $(VENV)/.plugged
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/occmask-*/pyproject.toml))
 METHODS_ARGS ?= --seeds 3
 
-.PHONY: help install plugins demo methods test check bench aot-oldest clean always
+.PHONY: help install plugins plugins-alone demo methods test check bench aot-oldest clean always
 
 help:
 	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
@@ -28,6 +28,7 @@ help:
 	@echo "make bench    our operations beside others': time, memory, error; write runs/bench.json (under 5 minutes)"
 	@echo "make aot-oldest  compile every kernel with the oldest Triton that is promised"
 	@echo "make plugins  put the plug-ins of plugins/ into .venv"
+	@echo "make plugins-alone  each plug-in in an environment of its own, used and uninstalled (some minutes each)"
 	@echo "make install  only create .venv; the targets above do so when they need it"
 	@echo "make clean    delete .venv, build leftovers and caches; runs/ stays"
 	@echo
@@ -72,6 +73,10 @@ bench: $(BENCHMARKED)
 install: $(INSTALLED)
 
 plugins: $(PLUGGED)
+
+# Downloads torch for each; no part of the tests.
+plugins-alone: $(INSTALLED)
+	@TORCH="$(TORCH)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" $(BIN)/python plugins/alone.py
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .coverage htmlcov .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
