@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -19,10 +18,9 @@ class MSML(nn.Module):
 
     `widths`: channels of the UNet's scales, the finest (half the picture's size, that of the coverage map) first;
     `depth`: residual blocks of each; published: a ResNet-18, widths (64, 64, 128, 256, 512), depth 2.
-    `features`: segmentation channels that each level's operator reads (published: 18); `mask_width`: its channels (None:
-    as many as the map has).  `operator`: "multiply" or "add", a Spec for options.  `levels`: which maps are masked, 0
-    the finest (None: all).  `positions`: the branch also sees where each pixel is, which aligned faces give a meaning.
-    `dice`: weight of the Dice loss beside cross entropy.  Raises `OptionError`.
+    `features`: segmentation channels that each level's operator reads (published: 18); `mask_width`: the operator's own
+    (None: as many as the map has).  `operator`: "multiply" or "add", a Spec for options.  `levels`: which maps are
+    masked, 0 the finest (None: all).  `dice`: weight of the Dice loss beside cross entropy.  Raises `OptionError`.
     """
 
     def __init__(
@@ -33,11 +31,10 @@ class MSML(nn.Module):
         widths: Sequence[int] = (16, 24, 32, 48, 64),
         depth: int = 1,
         features: int = 18,
-        mask_width: int | None = 32,
+        mask_width: int | None = 16,
         operator: occmask.Spec | str = "multiply",
         levels: Sequence[int] | None = None,
-        positions: bool = True,
-        dice: float = 0.0,
+        dice: float = 1.0,
     ):
         super().__init__()
         self.levels = _checked_levels(levels, len(maps))
@@ -50,9 +47,7 @@ class MSML(nn.Module):
             raise occmask.OptionError(f"refiner 'msml': dice is a weight, zero or more, not {dice!r}")
         self.dice = dice
         self.map_sizes = [(maps[level].height, maps[level].width) for level in self.levels]
-        self.register_buffer("places", _places(image) if positions else torch.zeros(0, 1, 1), persistent=False)
-        channels = image.channels + (2 if positions else 0)
-        self.segmentation = SegmentationNet(channels, (image.height, image.width), widths=widths, depth=depth)
+        self.segmentation = SegmentationNet(image.channels, (image.height, image.width), widths=widths, depth=depth)
         self.scales = [_scale_for(size, self.segmentation.sizes) for size in self.map_sizes]
         self.reads = nn.ModuleList(nn.Conv2d(widths[scale], features, 1) for scale in self.scales)
         self.coverage = nn.Conv2d(widths[0], 1, 1)
@@ -66,13 +61,8 @@ class MSML(nn.Module):
             for level in self.levels
         )
 
-    places: Tensor  # (2, H, W), or (0, 1, 1) without positions
-
     def forward(self, images: Tensor) -> occmask.Sight:  # (B, 3, H, W)
-        x = images
-        if self.places.shape[0]:
-            x = torch.cat([images, self.places.to(images).expand(images.shape[0], -1, -1, -1)], dim=1)
-        maps = self.segmentation(x)
+        maps = self.segmentation(images)
         seen = []
         for read, scale, size in zip(self.reads, self.scales, self.map_sizes, strict=True):
             found = read(maps[scale])
@@ -102,15 +92,10 @@ def _dice_loss(coverage: Tensor, truth: occmask.OcclusionTruth) -> Tensor:
     """
     assert truth.covered is not None  # `coverage_loss` has asked for it
     predicted = coverage.sigmoid().flatten(1)
-    target = F.adaptive_avg_pool2d(truth.covered[:, None].float(), coverage.shape[2:]).flatten(1).to(predicted)
+    size = (coverage.shape[2], coverage.shape[3])
+    target = F.adaptive_avg_pool2d(truth.covered[:, None].float(), size).flatten(1).to(predicted)
     overlap = 2 * (predicted * target).sum(1) + 1
     return (1 - overlap / (predicted.sum(1) + target.sum(1) + 1)).mean()
-
-
-def _places(image: occmask.FeatureShape) -> Tensor:
-    """(2, H, W): row and column of each pixel, from -1 to 1."""
-    rows, columns = torch.linspace(-1, 1, image.height), torch.linspace(-1, 1, image.width)
-    return torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
 
 
 def _scale_for(size: tuple[int, int], scales: Sequence[tuple[int, int]]) -> int:

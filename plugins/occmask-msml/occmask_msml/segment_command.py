@@ -80,7 +80,7 @@ def _draw(model: occmask.FaceModel, pictures: Sequence[Path], out: Path, *, resi
 
 
 def overlay(image: NDArray[np.uint8], covered: NDArray[np.float32]) -> Image.Image:
-    """The picture (H, W, 3) with what is probably covered (H, W) tinted red and edged in yellow, three times as large."""
+    """The picture (H, W, 3) with what is probably covered (H, W) tinted red and edged in yellow, enlarged."""
     height, width = covered.shape
     size = (_SCALE * width, _SCALE * height)
     drawn = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC), np.float32)

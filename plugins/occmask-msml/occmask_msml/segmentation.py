@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -47,7 +48,7 @@ class SegmentationNet(nn.Module):
         self.sizes = [size]
         self.encoder = nn.ModuleList([_stage(widths[0], widths[0], 1, depth)])
         self.decoder = nn.ModuleList()
-        for finer, coarser in zip(widths, widths[1:], strict=False):
+        for finer, coarser in pairwise(widths):
             self.encoder.append(_stage(finer, coarser, 2, depth))
             self.decoder.append(_merge(finer + coarser, finer))
             size = _half(size)
