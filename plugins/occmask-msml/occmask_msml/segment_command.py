@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measure", metavar="FACES", help="faces to cover and segment: 'orl', or faces in any format")
     parser.add_argument(
         "--conditions", nargs="+", metavar="NAME", default=list(occmask.CONDITIONS), help="of --measure (default: all)"
+    )
+    parser.add_argument(
+        "--skip", type=int, default=0, metavar="N", help="leave out each person's first N, which training saw (0)"
     )
     parser.add_argument("--seed", type=int, default=PROBE_SEED, help="of --measure's occlusions (default: %(default)s)")
     parser.add_argument("--template", metavar="NAME", help="how the faces are aligned, where they do not say it")
@@ -99,6 +103,20 @@ def _measure(model: occmask.FaceModel, arguments: argparse.Namespace) -> dict[st
         template=arguments.template,
         resize=arguments.resize,
     )
+    faces = _later_pictures(faces, arguments.skip)
     measured = measure_conditions(model, faces, conditions=arguments.conditions, seed=arguments.seed)
     bar = tqdm(measured, total=len(arguments.conditions), unit="condition", disable=arguments.quiet)
     return {name: figures._asdict() for name, figures in bar}
+
+
+def _later_pictures(faces: occmask.FaceSet, skip: int) -> occmask.FaceSet:
+    """Each person's pictures after the first `skip`, in their order."""
+    seen: Counter[int] = Counter()
+    kept = []
+    for index, label in enumerate(faces.labels.tolist()):
+        seen[label] += 1
+        if seen[label] > skip:
+            kept.append(index)
+    if not kept:
+        raise occmask.OptionError(f"--skip {skip} leaves no picture of anybody; give a smaller number")
+    return faces.select(kept)

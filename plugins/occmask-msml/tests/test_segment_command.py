@@ -66,6 +66,15 @@ def test_it_measures_each_condition(weights, folder, capsys):
     assert "area_50" in capsys.readouterr().out
 
 
+def test_pictures_that_training_saw_can_be_left_out(folder):
+    faces = occmask.load_faces(folder, image_size=SIZE)
+    later = segment_command._later_pictures(faces, 1)
+    assert later.labels.tolist() == [0, 1]
+    assert all("1" in name for name in later.names)
+    with pytest.raises(occmask.OptionError, match="--skip 2"):
+        segment_command._later_pictures(faces, 2)
+
+
 def test_what_it_cannot_do_is_said(weights, folder, tmp_path):
     picture = folder / "anna" / "0.png"
     plain = tmp_path / "plain.safetensors"
