@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import occmask
-from occmask import Spec
+import occmask.testing
 
 SIZES = ((112, 96), (112, 112), (96, 80), (45, 37))
 SMALL = {"widths": (8, 8, 8), "features": 4, "mask_width": 8}
@@ -20,7 +20,7 @@ SMALL = {"widths": (8, 8, 8), "features": 4, "mask_width": 8}
 
 def build(size=(48, 40), **options):
     torch.manual_seed(0)
-    return occmask.build("msml_tiny", image_size=size, refiner=Spec("msml", **{**SMALL, **options}))
+    return occmask.build("msml_tiny", image_size=size, refiner=occmask.Spec("msml", **{**SMALL, **options}))
 
 
 def faces(count, size, seed=0):
@@ -44,11 +44,10 @@ def settled(model, images):
 
 
 def test_conformance():
-    testing = pytest.importorskip("occmask.testing")
-    if not hasattr(testing, "check_refiner"):
+    if not hasattr(occmask.testing, "check_refiner"):
         pytest.skip("this occmask has no check_refiner")
-    testing.check_refiner("msml")
-    testing.check_refiner(Spec("msml", operator="add", levels=(1, 3), **SMALL))
+    occmask.testing.check_refiner("msml")
+    occmask.testing.check_refiner(occmask.Spec("msml", operator="add", levels=(1, 3), **SMALL))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -120,7 +119,7 @@ def test_a_wide_open_gate_can_be_closed_by_what_the_branch_sees():
 
 def test_maps_of_other_sizes_than_the_branchs_scales_are_masked_too():
     maps = (occmask.FeatureShape(6, 12, 10), occmask.FeatureShape(6, 7, 5), occmask.FeatureShape(6, 60, 50))
-    refiner = occmask.REFINERS.build(Spec("msml", **SMALL), occmask.FeatureShape(3, 48, 40), maps)
+    refiner = occmask.REFINERS.build(occmask.Spec("msml", **SMALL), occmask.FeatureShape(3, 48, 40), maps)
     sight = refiner(faces(2, (48, 40)))
     for level, shape in enumerate(maps):
         assert refiner.refine(level, torch.randn(2, *shape), sight).shape == (2, *shape)
@@ -163,8 +162,8 @@ def test_dice_counts_a_small_cover_as_much_as_a_large_one():
         ({"depth": 0}, "depth"),
         ({"mask_width": 0}, "mask_width"),
         ({"dice": -1.0}, "dice"),
-        ({"operator": Spec("multiply", start=1.0)}, "between 0 and 1"),
-        ({"operator": Spec("add", start=0.5)}, "no option 'start'"),
+        ({"operator": occmask.Spec("multiply", start=1.0)}, "between 0 and 1"),
+        ({"operator": occmask.Spec("add", start=0.5)}, "no option 'start'"),
     ],
 )
 def test_options_that_cannot_work_are_named(options, told):
@@ -208,7 +207,7 @@ def test_the_large_preset_is_the_published_branch_on_r50():
 
 def test_saved_and_loaded_it_answers_the_same(tmp_path):
     images = faces(3, (48, 40))
-    model = settled(build(operator=Spec("multiply", start=0.9), levels=(0, 2)), images)
+    model = settled(build(operator=occmask.Spec("multiply", start=0.9), levels=(0, 2)), images)
     occmask.save_weights(model, tmp_path / "msml.safetensors")
     loaded = occmask.load_model(tmp_path / "msml.safetensors").eval()
     assert loaded.config == model.config
@@ -262,9 +261,9 @@ def test_training_segments_better_than_any_answer_that_never_looks():
     recipe = occmask.RECIPES["msml"](
         epochs=60,
         batch_size=16,
-        optimiser=Spec("adamw", learning_rate=1e-3),
+        optimiser=occmask.Spec("adamw", learning_rate=1e-3),
         parts_learning_rate=1e-2,
-        schedule=Spec("cosine"),
+        schedule=occmask.Spec("cosine"),
         clip_gradient=5.0,
     )
     assert recipe.parts == ("refiner",)
