@@ -34,7 +34,7 @@ class MSML(nn.Module):
         mask_width: int | None = 16,
         operator: occmask.Spec | str = "multiply",
         levels: Sequence[int] | None = None,
-        dice: float = 1.0,
+        dice: float = 3.0,
     ):
         super().__init__()
         self.levels = _checked_levels(levels, len(maps))
