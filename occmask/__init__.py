@@ -25,6 +25,7 @@ from .version import __version__ as __version__
 
 _LAZY = {
     "BACKBONES": "backbones",
+    "CONDITIONS": "occluders.conditions",
     "DATASETS": "data",
     "EMBEDDINGS": "embeddings",
     "ExportReport": "models",
@@ -82,14 +83,17 @@ _LAZY = {
     "load_pairs": "data.pairs",
     "load_weights": "models",
     "optimize": "models",
+    "read_picture": "images.reading",
     "run_protocol": "measure.protocols",
     "save_weights": "models",
+    "sized": "images.pixels",
     "to_tensor": "images.pixels",
     "train": "training.loop",
 }
 
 __all__ = [
     "BACKBONES",
+    "CONDITIONS",
     "DATASETS",
     "EMBEDDINGS",
     "HEADS",
@@ -158,8 +162,10 @@ __all__ = [
     "load_pairs",
     "load_weights",
     "optimize",
+    "read_picture",
     "run_protocol",
     "save_weights",
+    "sized",
     "to_tensor",
     "train",
 ]
@@ -175,7 +181,8 @@ if TYPE_CHECKING:
     from .embeddings import EMBEDDINGS
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .images.input_spec import InputSpec
-    from .images.pixels import to_tensor
+    from .images.pixels import sized, to_tensor
+    from .images.reading import read_picture
     from .margins import MARGINS, build_loss
     from .margins.loss import MarginLoss
     from .measure.protocols import run_protocol
@@ -194,7 +201,7 @@ if TYPE_CHECKING:
     )
     from .models.face import FaceModel
     from .occluders import OCCLUDERS, PLACEMENTS
-    from .occluders.conditions import cover_probes
+    from .occluders.conditions import CONDITIONS, cover_probes
     from .occluders.occlude import Placed
     from .occluders.occluder import Occluder, Worn
     from .parts import PART_LOCATORS
