@@ -48,6 +48,7 @@ _LAZY = {
     "ModelConfig": "models",
     "OBJECTIVES": "training",
     "OCCLUDERS": "occluders",
+    "NetworkPicture": "backbones.hosted",
     "Occluder": "occluders.occluder",
     "Occlusion": "shapes",
     "OcclusionAnswer": "shapes",
@@ -81,6 +82,7 @@ _LAZY = {
     "load_model": "models",
     "load_pairs": "data.pairs",
     "load_weights": "models",
+    "observe_maps": "backbones.hosted",
     "optimize": "models",
     "run_protocol": "measure.protocols",
     "save_weights": "models",
@@ -124,6 +126,7 @@ __all__ = [
     "MarginLoss",
     "Method",
     "ModelConfig",
+    "NetworkPicture",
     "Occluder",
     "Occlusion",
     "OcclusionAnswer",
@@ -157,6 +160,7 @@ __all__ = [
     "load_model",
     "load_pairs",
     "load_weights",
+    "observe_maps",
     "optimize",
     "run_protocol",
     "save_weights",
@@ -166,6 +170,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .backbones import BACKBONES
+    from .backbones.hosted import NetworkPicture, observe_maps
     from .catalogue import describe
     from .coverage import answer_from_coverage, coverage_loss
     from .data import DATASETS
