@@ -28,8 +28,8 @@ class ResNet(TransformersBackbone):
     """ResNet (He et al., CVPR 2016); strides 4, 8, 16 and 32 of the enlarged picture.
 
     The stem has `embedding_size` channels; stage s has `depths[s]` blocks with `hidden_sizes[s]` channels, each block a
-    "bottleneck" of three convolutions or a "basic" one of two (`layer_type`).  `downsample_in_bottleneck` halves the map
-    in a bottleneck's first convolution, not in its second.  The defaults are ResNet-50; ResNet-18 is
+    "bottleneck" of three convolutions or a "basic" one of two (`layer_type`).  With `downsample_in_bottleneck` a
+    bottleneck's first convolution halves the map, not its second.  The defaults are ResNet-50; ResNet-18 is
     `layer_type="basic"`, depths 2 2 2 2 and hidden_sizes 64 128 256 512.
     """
 
