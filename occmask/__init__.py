@@ -49,6 +49,7 @@ _LAZY = {
     "ModelConfig": "models",
     "OBJECTIVES": "training",
     "OCCLUDERS": "occluders",
+    "NetworkPicture": "backbones.hosted",
     "Occluder": "occluders.occluder",
     "Occlusion": "shapes",
     "OcclusionAnswer": "shapes",
@@ -82,6 +83,7 @@ _LAZY = {
     "load_model": "models",
     "load_pairs": "data.pairs",
     "load_weights": "models",
+    "observe_maps": "backbones.hosted",
     "optimize": "models",
     "read_picture": "images.reading",
     "run_protocol": "measure.protocols",
@@ -128,6 +130,7 @@ __all__ = [
     "MarginLoss",
     "Method",
     "ModelConfig",
+    "NetworkPicture",
     "Occluder",
     "Occlusion",
     "OcclusionAnswer",
@@ -161,6 +164,7 @@ __all__ = [
     "load_model",
     "load_pairs",
     "load_weights",
+    "observe_maps",
     "optimize",
     "read_picture",
     "run_protocol",
@@ -172,6 +176,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from .backbones import BACKBONES
+    from .backbones.hosted import NetworkPicture, observe_maps
     from .catalogue import describe
     from .coverage import answer_from_coverage, coverage_loss
     from .data import DATASETS
