@@ -25,6 +25,8 @@ from .version import __version__ as __version__
 
 _LAZY = {
     "BACKBONES": "backbones",
+    "Bootstrap": "evaluation.bootstrap",
+    "CONDITIONS": "occluders.conditions",
     "DATASETS": "data",
     "EMBEDDINGS": "embeddings",
     "ExportReport": "models",
@@ -78,14 +80,18 @@ _LAZY = {
     "load_pairs": "data.pairs",
     "load_weights": "models",
     "optimize": "models",
+    "read_picture": "images.reading",
     "run_protocol": "measure.protocols",
     "save_weights": "models",
+    "sized": "images.pixels",
+    "split_gallery_probes": "data.split",
     "to_tensor": "images.pixels",
     "train": "training.loop",
 }
 
 __all__ = [
     "BACKBONES",
+    "CONDITIONS",
     "DATASETS",
     "EMBEDDINGS",
     "HEADS",
@@ -103,6 +109,7 @@ __all__ = [
     "REFINERS",
     "RESTORERS",
     "TESTSETS",
+    "Bootstrap",
     "CheckpointError",
     "DataError",
     "DuplicateNameError",
@@ -150,8 +157,11 @@ __all__ = [
     "load_pairs",
     "load_weights",
     "optimize",
+    "read_picture",
     "run_protocol",
     "save_weights",
+    "sized",
+    "split_gallery_probes",
     "to_tensor",
     "train",
 ]
@@ -164,10 +174,13 @@ if TYPE_CHECKING:
     from .data.faces import FaceSet
     from .data.pairs import FacePairs, load_pairs
     from .data.sources import load_faces
+    from .data.split import split_gallery_probes
     from .embeddings import EMBEDDINGS
+    from .evaluation.bootstrap import Bootstrap
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .images.input_spec import InputSpec
-    from .images.pixels import to_tensor
+    from .images.pixels import sized, to_tensor
+    from .images.reading import read_picture
     from .margins import MARGINS, build_loss
     from .margins.loss import MarginLoss
     from .measure.protocols import run_protocol
@@ -186,7 +199,7 @@ if TYPE_CHECKING:
     )
     from .models.face import FaceModel
     from .occluders import OCCLUDERS, PLACEMENTS
-    from .occluders.conditions import cover_probes
+    from .occluders.conditions import CONDITIONS, cover_probes
     from .parts import PART_LOCATORS
     from .patterns import PatternGrid
     from .protocols import PROTOCOLS

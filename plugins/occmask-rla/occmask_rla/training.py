@@ -1,0 +1,38 @@
+"""How the restorer is trained: one recipe, and the method of comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import occmask
+
+
+def rla_recipe(**changes: Any) -> occmask.Recipe:
+    """The restorer alone, before a frozen recogniser that knows clean faces."""
+    recipe = occmask.RECIPES["augmented"](
+        name="rla",
+        parts=("restorer",),
+        freezes=("backbone", "embedding", "classifier"),
+        objective=occmask.Spec("rla"),
+        optimiser=occmask.Spec("adamw", learning_rate=1e-4),
+        schedule=occmask.Spec("cosine"),
+        warm_up=0.05,
+        weight_decay=0.0,
+        clip_gradient=5.0,
+    )
+    return recipe.override(**changes)
+
+
+def _restored(config: occmask.ModelConfig) -> occmask.ModelConfig:
+    return config.override(part_locator=None, refiner=None, head=None, restorer="rla")
+
+
+def rla_method() -> occmask.Method:
+    """The baseline as it is, with the face restored before it; its control is that baseline."""
+    return occmask.Method(
+        summary="RLA before the baseline",
+        family="recover the face",
+        model=_restored,
+        stages=(occmask.Stage(recipe="rla"),),
+        control="baseline",
+    )
