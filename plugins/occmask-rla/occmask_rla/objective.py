@@ -54,12 +54,6 @@ class RestorationObjective(nn.Module):
                 raise occmask.OptionError(f"objective 'rla': {name} is a weight, 0 or more, not {weight!r}")
         if not isinstance(model.restorer, RobustAutoencoder):
             raise occmask.OptionError("objective 'rla' trains restorer 'rla'; build the model with restorer='rla'")
-        if any(
-            model.get_submodule(name) is not None
-            for name in ("part_locator", "refiner", "head")
-            if name in dict(model.named_children())
-        ):
-            raise occmask.OptionError("objective 'rla' trains a restorer before a plain recogniser")
         self.weights = weights
         self.discriminator = Discriminator() if adversarial > 0 else None
 

@@ -35,8 +35,8 @@ def psnr(pictures: Pictures, truth: Pictures, where: Places) -> NDArray[np.float
 def ssim(pictures: Pictures, truth: Pictures, where: Places) -> NDArray[np.float64]:
     """Mean structural similarity over the places that count: shapes as in `psnr`, (N,) in [-1, 1].
 
-    Wang et al., IEEE TIP 13(4), 2004: gaussian window of 11 x 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, span 255, mean
-    over channels.  A window that hangs over the picture's edge is cut there and its weights sum to 1 again, so
+    Wang et al., IEEE TIP 13(4), 2004: gaussian window of 11 x 11 pixels, sigma 1.5, K1 = 0.01, K2 = 0.03, span 255,
+    mean over channels.  A window that hangs over the picture's edge is cut there and its weights sum to 1 again, so
     that places near the edge have a value, too.  A window reaches 5 pixels beyond the covered part, as the eye does.
     """
     _check(pictures, truth, where)

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("faces", type=Path, help="an aligned face, or a folder of them (searched through)")
     parser.add_argument("--weights", type=Path, required=True, help="a model with a restorer")
     parser.add_argument(
-        "-o", "--out", type=Path, required=True, help="folder: one PNG a face (covered, cover, restored)"
+        "-o", "--out", type=Path, required=True, help="folder for one PNG a face: covered, cover, restored"
     )
     parser.add_argument("--resize", action="store_true", help="accept aligned faces of another size, and resize them")
     parser.add_argument("--device", default="cpu", help="such as cuda (default: %(default)s)")
