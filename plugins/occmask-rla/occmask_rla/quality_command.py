@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conditions", nargs="+", metavar="NAME", help="some of the test conditions (default: every one that covers)"
     )
+    parser.add_argument("--template", metavar="NAME", help="how the pictures are aligned, where they do not say")
     parser.add_argument("--device", default="cpu", help="such as cuda (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -39,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     model = load_restoring_model(arguments.weights, device=arguments.device)
     spec = model.config.input_spec
-    faces = occmask.load_faces(arguments.faces, image_size=spec.size)
+    faces = occmask.load_faces(arguments.faces, image_size=spec.size, template=arguments.template)
+    spec.check(size=faces.image_size, template=faces.template)
     training, probes = occmask.split_gallery_probes(faces, gallery=arguments.gallery)
     found = measure_quality(model, training, probes, names=arguments.conditions, progress=not arguments.quiet)
     if arguments.json:

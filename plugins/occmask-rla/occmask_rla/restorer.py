@@ -80,11 +80,6 @@ class RobustAutoencoder(nn.Module):
         )
         cell = self.size[0] // self.grid[0], self.size[1] // self.grid[1]
         self.window = cell if window is None else _pair("window", window)
-        if any((side - part) % 2 for side, part in zip(cell, self.window, strict=True)):
-            raise occmask.OptionError(
-                f"restorer 'rla': a window of {self.window} pixels has no place in the middle of a cell of {cell}; "
-                f"the differences are even, as with window={cell}"
-            )
         self.channels, self.steps, self.mean_face = channels, steps, mean_face
         pixels = self.size[0] * self.size[1]
         read = channels * self.window[0] * self.window[1]

@@ -37,7 +37,7 @@ class SpatialLstm(nn.Module):
         self.neighbours = nn.Linear(2 * units, 5 * units)  # of (h_l, h_u), and the bias
         self.peepholes = nn.Parameter(torch.zeros(5, units)) if peepholes else None  # il, iu, l, u, o
         for layer in (*self.inputs, self.neighbours):
-            nn.init.xavier_uniform_(layer.weight)  # type: ignore[arg-type]
+            nn.init.xavier_uniform_(layer.weight)
         nn.init.zeros_(self.neighbours.bias)
         nn.init.constant_(self.neighbours.bias[2 * units : 4 * units], forget_bias)
 

@@ -26,7 +26,8 @@ def read_wide_windows(images: Tensor, grid: tuple[int, int], window: tuple[int, 
 def _windows(images: Tensor, grid: tuple[int, int], window: tuple[int, int]) -> Tensor:
     (rows, columns), (height, width) = grid, window
     stride = images.shape[2] // rows, images.shape[3] // columns
-    top, left = (height - stride[0]) // 2, (width - stride[1]) // 2
-    padded = F.pad(images, (left, left, top, top))  # a negative number crops
+    tall, wide = height - stride[0], width - stride[1]  # negative where the window is smaller than the cell
+    top, left = tall // 2, wide // 2  # of an odd difference the larger half lies right and below
+    padded = F.pad(images, (left, wide - left, top, tall - top))  # a negative number crops
     read = F.unfold(padded, (height, width), stride=stride)  # (B, C * h * w, rows * columns)
     return read.transpose(1, 2).reshape(images.shape[0], rows, columns, -1)

@@ -130,7 +130,7 @@ def test_the_detector_reads_the_first_channels_hidden_states():
         ({"units": 0}, "units is at least 1"),
         ({"channels": 2}, "channels is 3"),
         ({"grid": (2, 0)}, "grid is two whole numbers"),
-        ({"window": (3, 4)}, "no place in the middle"),
+        ({"window": (3,)}, "window is two whole numbers"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, said):

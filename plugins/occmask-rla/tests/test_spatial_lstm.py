@@ -89,6 +89,30 @@ def test_windows_are_those_of_the_definition():
     assert torch.equal(inner[0, 0, 1], images[0, :, 1:3, 5:7].flatten())
 
 
+@given(
+    rows=st.integers(1, 3),
+    columns=st.integers(1, 3),
+    cell=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    window=st.tuples(st.integers(1, 7), st.integers(1, 7)),
+)
+def test_windows_of_any_size_lie_around_the_middle_of_their_cell(rows, columns, cell, window):
+    size = rows * cell[0], columns * cell[1]
+    images = torch.arange(1.0, size[0] * size[1] + 1).reshape(1, 1, *size)
+    near = read_windows(images, (rows, columns), window)
+    wide = read_wide_windows(images, (rows, columns), window)
+    assert near.shape == wide.shape == (1, rows, columns, window[0] * window[1])
+    for row in range(rows):
+        for column in range(columns):
+            top = row * cell[0] - (window[0] - cell[0]) // 2
+            left = column * cell[1] - (window[1] - cell[1]) // 2
+            expected = [
+                images[0, 0, y, x].item() if 0 <= y < size[0] and 0 <= x < size[1] else 0.0
+                for y in range(top, top + window[0])
+                for x in range(left, left + window[1])
+            ]
+            assert near[0, row, column].tolist() == expected
+
+
 def test_a_wide_window_is_twice_as_wide_sampled_down_and_zero_outside():
     images = torch.randn(1, 1, 8, 12)
     wide = read_wide_windows(images, (2, 3), (4, 4))
