@@ -36,7 +36,7 @@ class RestorationObjective(nn.Module):
         *,
         reconstruction: float = 1.0,
         painting: float = 1.0,
-        identity: float = 1.0,
+        identity: float = 3.0,
         distance: float = 0.0,
         adversarial: float = 0.0,
     ):

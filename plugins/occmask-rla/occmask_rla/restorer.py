@@ -38,7 +38,9 @@ class RobustAutoencoder(nn.Module):
     last position, or, with `every_position`, from a linear map of the hidden states at all of them.  Each channel
     runs `steps` steps over a canvas at the reading size.  `channels`: 3 reads and paints colour, and paints grey where
     the picture is grey; 1 reads the mean of the channels and always paints grey.  `mean_face`: the canvas starts from
-    the mean of the faces met in training (`meet`), not from mid-grey.
+    the mean of the faces met in training (`meet`), not from mid-grey.  `peepholes`: all gates see the cells;
+    `forget_bias` is where the biases of the forget gates start: at 0 the encoder's two add up to 1, above it what a
+    large grid holds grows along every path.
 
     Published: 128 x 128 pixels, shrink=1, grid=(2, 2), window=(32, 32), units=2048, layers=2, steps=8, channels=1,
     forget_bias=5, every_position=False, mean_face=False.

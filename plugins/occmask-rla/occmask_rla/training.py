@@ -14,6 +14,7 @@ def rla_recipe(**changes: Any) -> occmask.Recipe:
         parts=("restorer",),
         freezes=("backbone", "embedding", "classifier"),
         objective=occmask.Spec("rla"),
+        occlusion_weight=100.0,  # of a mean over places, beside squared errors that are sums over pixels
         optimiser=occmask.Spec("adamw", learning_rate=1e-4),
         schedule=occmask.Spec("cosine"),
         warm_up=0.05,
@@ -33,6 +34,6 @@ def rla_method() -> occmask.Method:
         summary="RLA before the baseline",
         family="recover the face",
         model=_restored,
-        stages=(occmask.Stage(recipe="rla"),),
+        stages=(occmask.Stage(recipe="rla", share=2.0),),
         control="baseline",
     )
