@@ -22,7 +22,7 @@ class _Reversed(torch.autograd.Function):
 
 def reverse_gradient(x: Tensor) -> Tensor:
     """`x`, whose gradient changes its sign: what lies before it works against what lies after (Ganin et al. 2016)."""
-    return _Reversed.apply(x)  # type: ignore[no-any-return,no-untyped-call]
+    return _Reversed.apply(x)  # type: ignore[no-any-return]
 
 
 class Discriminator(nn.Module):

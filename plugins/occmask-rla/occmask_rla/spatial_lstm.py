@@ -8,7 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-
 _GAIN = 3.0  # of the inputs' first weights: pixels in [-1, 1] would leave the gates where they are linear
 
 
@@ -40,7 +39,7 @@ class SpatialLstm(nn.Module):
         self.neighbours = nn.Linear(2 * units, 5 * units)  # of (h_l, h_u), and the bias
         self.peepholes = nn.Parameter(torch.zeros(5, units)) if peepholes else None  # il, iu, l, u, o
         for layer in self.inputs:
-            nn.init.xavier_uniform_(layer.weight, gain=_GAIN)
+            nn.init.xavier_uniform_(layer.weight, gain=_GAIN)  # type: ignore[arg-type]
         nn.init.xavier_uniform_(self.neighbours.weight)
         nn.init.zeros_(self.neighbours.bias)
         nn.init.constant_(self.neighbours.bias[2 * units : 4 * units], forget_bias)

@@ -157,7 +157,8 @@ def test_training_restores_better_than_the_mean_face():
     faces = synthetic_faces()
     training, probes = occmask.split_gallery_probes(faces, gallery=4)
     model, loss = made()
-    settings = {"epochs": 300 * 8 / len(training), "jitter": 0.05}
+    alone = occmask.Spec("rla", identity=0.0)  # a recogniser with fresh weights knows nobody
+    settings = {"epochs": 300 * 16 / len(training), "batch_size": 16, "jitter": 0.05, "objective": alone}
     occmask.train(model, loss, training, recipe(**settings), progress=False)
     found = measure_quality(model, training, probes, names=["area_40"])["area_40"]
     for measure in (found.psnr, found.ssim):
@@ -172,3 +173,11 @@ def test_the_method_puts_the_restorer_before_a_frozen_baseline():
     assert (method.starts_from, method.control) == ("baseline", "baseline")
     trained = occmask.RECIPES[method.stages[0].recipe]()
     assert trained.freezes == ("backbone", "embedding", "classifier")
+
+
+def test_objective_recipe_and_method_keep_their_protocols():
+    from occmask.testing import check_method, check_objective, check_recipe
+
+    check_recipe("rla")
+    check_method("rla")
+    check_objective("rla", model="rla_tiny", recipe=occmask.RECIPES["rla"]())
