@@ -48,6 +48,8 @@ def ssim(pictures: Pictures, truth: Pictures, where: Places) -> NDArray[np.float
 
 def ssim_map(pictures: Pictures, truth: Pictures) -> NDArray[np.float64]:
     """SSIM of the window around each pixel, mean over channels: (N, H, W, C) twice -> (N, H, W)."""
+    if _is_grey(pictures) and _is_grey(truth):  # each channel would say the same
+        pictures, truth = pictures[..., :1], truth[..., :1]
     x, y = _planes(pictures), _planes(truth)
     size = x.shape[2:]
     gaussian = torch.exp(-((torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2) ** 2) / (2 * _SIGMA**2))
@@ -61,6 +63,10 @@ def ssim_map(pictures: Pictures, truth: Pictures) -> NDArray[np.float64]:
     similarity = (2 * mx * my + _C1) * (2 * cov + _C2) / ((mx * mx + my * my + _C1) * (vx + vy + _C2))
     result: NDArray[np.float64] = similarity.reshape(len(pictures), -1, *size).mean(1).numpy()
     return result
+
+
+def _is_grey(pictures: Pictures) -> bool:
+    return bool((pictures == pictures[..., :1]).all())
 
 
 def _planes(pictures: Pictures) -> Tensor:

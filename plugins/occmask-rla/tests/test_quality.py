@@ -76,6 +76,14 @@ def test_ssim_is_the_published_formula_at_a_place_whose_window_fits():
     assert ssim_map(x, y)[0, row, column] == pytest.approx(np.mean(values), rel=1e-9)
 
 
+def test_grey_pictures_have_the_ssim_of_their_one_channel():
+    x, y = (np.repeat(noise(seed)[..., :1], 3, axis=3) for seed in (5, 6))
+    nearly = y.copy()
+    nearly[0, 0, 0, 2] ^= 1  # no longer grey: every channel is looked at
+    assert np.allclose(ssim_map(x, y), ssim_map(x[..., :1], y[..., :1]), atol=1e-12)
+    assert np.allclose(ssim_map(x, y)[0, 8:], ssim_map(x, nearly)[0, 8:], atol=1e-12)
+
+
 def test_a_window_is_cut_at_the_edge():
     """In a corner only a quarter of the window is there; what lies outside counts as nothing, not as black."""
     x, y = noise(3).astype(float), noise(4).astype(float)
