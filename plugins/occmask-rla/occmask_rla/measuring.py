@@ -10,9 +10,9 @@ import numpy as np
 import occmask
 
 from .quality import psnr, ssim
-from .restoring import Floats, fill_with_mean, restore
+from .restoring import Floats, fill, restore
 
-CANDIDATES = ("covered", "mean_face", "restored")
+CANDIDATES = ("covered", "mean_face", "restored", "painted")
 _SEED = 7  # the library's own, so that these are the faces that recognition is measured on
 
 
@@ -35,7 +35,8 @@ def measure_quality(
     """Covered input, mean-face filling and restored faces against the uncovered ones, in their covered places only.
 
     The mean face is that of `training`, pasted exactly where the face is covered: it is told what the restorer has to
-    find.  `names`: test conditions, None for every one that covers something.
+    find.  "painted" is what the restorer would do if it were told, too: its face in the true place.
+    `names`: test conditions, None for every one that covers something.
     """
     truth = probes.images()
     mean = mean_face(training)
@@ -47,16 +48,18 @@ def measure_quality(
         if not len(shown):
             raise occmask.OptionError(f"condition {name!r} covers nothing, so there is nothing to restore")
         images, where, clean = covered.images[shown], covered.covered[shown], truth[shown]
+        made = restore(model, images, progress=progress)
         candidates: dict[str, Any] = {
             "covered": images,
-            "mean_face": fill_with_mean(images, where, mean),
-            "restored": restore(model, images, progress=progress).images,
+            "mean_face": fill(images, where, mean),
+            "restored": made.images,
+            "painted": fill(images, where, made.painted),
         }
         labels = probes.labels[shown]
         found[name] = CoveredQuality(
             len(shown),
             *(
-                {what: bootstrap.mean(measure(made, clean, where), labels) for what, made in candidates.items()}
+                {what: bootstrap.mean(measure(x, clean, where), labels) for what, x in candidates.items()}
                 for measure in (psnr, ssim)
             ),
         )

@@ -14,7 +14,12 @@ import occmask
 from .measuring import CANDIDATES, CoveredQuality, measure_quality
 from .restoring import load_restoring_model
 
-_CALLED = {"covered": "covered input", "mean_face": "mean face, true place", "restored": "restored"}
+_CALLED = {
+    "covered": "covered input",
+    "mean_face": "mean face, true place",
+    "restored": "restored",
+    "painted": "its face, true place",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -59,7 +59,7 @@ class RobustAutoencoder(nn.Module):
         window: Sequence[int] | None = None,
         units: int = 256,
         layers: int = 1,
-        steps: int = 4,
+        steps: int = 8,
         channels: int = 3,
         peepholes: bool = True,
         forget_bias: float = 0.0,

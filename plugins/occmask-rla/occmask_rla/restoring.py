@@ -10,9 +10,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 import occmask
+
+from .restorer import RobustAutoencoder
 
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
@@ -23,6 +26,7 @@ class Restored(NamedTuple):
     """What a restorer made of N pictures."""
 
     images: Bytes  # (N, H, W, 3) RGB
+    painted: Bytes  # (N, H, W, 3): whole faces, before they are composed with the picture; else as `images`
     cover: Floats  # (N, H, W): how probably each pixel is covered; zeros from a restorer that does not say
 
 
@@ -38,9 +42,8 @@ def restore(model: occmask.FaceModel, pictures: Bytes, *, batch_size: int = 50, 
     """Pictures uint8 (N, H, W, 3), RGB, restored by the model's restorer; the model is in evaluation mode."""
     parts = list(_restored(model, pictures, batch_size=batch_size, progress=progress))
     if not parts:
-        return Restored(pictures.copy(), np.zeros(pictures.shape[:3]))
-    images, cover = zip(*parts, strict=True)
-    return Restored(np.concatenate(images), np.concatenate(cover))
+        return Restored(pictures.copy(), pictures.copy(), np.zeros(pictures.shape[:3]))
+    return Restored(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
 def _restored(model: occmask.FaceModel, pictures: Bytes, *, batch_size: int, progress: bool) -> Iterator[Restored]:
@@ -50,18 +53,24 @@ def _restored(model: occmask.FaceModel, pictures: Bytes, *, batch_size: int, pro
     with tqdm(total=len(pictures), unit=" faces", disable=not progress, leave=False) as bar, torch.inference_mode():
         for start in range(0, len(pictures), batch_size):
             batch = occmask.to_tensor(pictures[start : start + batch_size], spec).to(like)
-            restoration = restorer(batch)
-            pixels = (restoration.image.cpu().double() * spec.scale + spec.mean).round().clamp(0, 255)
-            images = pixels.to(torch.uint8).permute(0, 2, 3, 1).numpy()
-            if spec.colour == "BGR":
-                images = images[..., ::-1]
+            restoration, painted = restorer(batch), None
+            if isinstance(restorer, RobustAutoencoder):
+                painted = _pixels(restorer.paint(batch, restorer.decode(batch)), spec)
+            images = _pixels(restoration.image, spec)
             cover = batch.new_zeros(len(batch), 1, *spec.size)
             if restoration.coverage is not None:
                 cover = F.interpolate(restoration.coverage, size=spec.size, mode="bilinear").sigmoid()
             bar.update(len(batch))
-            yield Restored(np.ascontiguousarray(images), cover[:, 0].cpu().double().numpy())
+            yield Restored(images, images if painted is None else painted, cover[:, 0].cpu().double().numpy())
 
 
-def fill_with_mean(pictures: Bytes, covered: Places, mean: Floats) -> Floats:
-    """The mean face (H, W, 3) pasted into the covered places (N, H, W) of pictures (N, H, W, 3)."""
-    return np.where(covered[..., None], mean, pictures)
+def _pixels(images: Tensor, spec: occmask.InputSpec) -> Bytes:
+    """What `to_tensor` made of pictures, (N, 3, H, W), as uint8 RGB pixels (N, H, W, 3) again."""
+    pixels = (images.cpu().double() * spec.scale + spec.mean).round().clamp(0, 255)
+    rows = pixels.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+    return np.ascontiguousarray(rows[..., ::-1] if spec.colour == "BGR" else rows)
+
+
+def fill(pictures: Bytes, covered: Places, faces: Floats | Bytes) -> Floats:
+    """A face (H, W, 3), or one each (N, H, W, 3), pasted into the covered places (N, H, W) of pictures (N, H, W, 3)."""
+    return np.where(covered[..., None], faces, pictures).astype(np.float64)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from occmask_rla import quality_command, restore_command
 from occmask_rla.measuring import mean_face, measure_quality
-from occmask_rla.restoring import fill_with_mean, restore
+from occmask_rla.restoring import fill, restore
 from PIL import Image
 
 import occmask
@@ -98,7 +98,7 @@ def test_a_bgr_model_gives_rgb_pictures_back():
 def test_the_mean_face_goes_where_the_face_is_covered_and_nowhere_else():
     pictures = np.zeros((1, 2, 2, 3), np.uint8)
     covered = np.array([[[True, False], [False, False]]])
-    filled = fill_with_mean(pictures, covered, np.full((2, 2, 3), 7.5))
+    filled = fill(pictures, covered, np.full((2, 2, 3), 7.5))
     assert filled[0, 0, 0].tolist() == [7.5] * 3
     assert filled.sum() == 22.5
 
@@ -109,12 +109,12 @@ def some_people() -> tuple[occmask.FaceSet, occmask.FaceSet]:
     return occmask.split_gallery_probes(chosen, gallery=5)
 
 
-def test_quality_tells_three_candidates_with_intervals():
+def test_quality_tells_four_candidates_with_intervals():
     training, probes = some_people()
     found = measure_quality(model(), training, probes, names=["area_30"])["area_30"]
     assert found.faces == 15
     for measure in (found.psnr, found.ssim):
-        assert set(measure) == {"covered", "mean_face", "restored"}
+        assert set(measure) == {"covered", "mean_face", "restored", "painted"}
         assert all(estimate.low <= estimate.value <= estimate.high for estimate in measure.values())
     assert found.psnr["mean_face"].value > found.psnr["covered"].value
     assert mean_face(training).shape == (112, 96, 3)

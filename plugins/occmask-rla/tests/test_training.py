@@ -171,13 +171,14 @@ def test_the_method_puts_the_restorer_before_a_frozen_baseline():
     config = method.model(occmask.MODELS["from_tiny"]())
     assert config.occlusion_parts == ("restorer",)
     assert (method.starts_from, method.control) == ("baseline", "baseline")
-    trained = occmask.RECIPES[method.stages[0].recipe]()
-    assert trained.freezes == ("backbone", "embedding", "classifier")
+    for stage in method.stages:
+        assert occmask.RECIPES[stage.recipe]().freezes == ("backbone", "embedding", "classifier")
 
 
 def test_objective_recipe_and_method_keep_their_protocols():
     from occmask.testing import check_method, check_objective, check_recipe
 
     check_recipe("rla")
+    check_recipe("rla_pretrain")
     check_method("rla")
     check_objective("rla", model="rla_tiny", recipe=occmask.RECIPES["rla"]())
