@@ -25,6 +25,7 @@ from .version import __version__ as __version__
 
 _LAZY = {
     "BACKBONES": "backbones",
+    "Bootstrap": "evaluation.bootstrap",
     "CONDITIONS": "occluders.conditions",
     "DATASETS": "data",
     "EMBEDDINGS": "embeddings",
@@ -89,6 +90,7 @@ _LAZY = {
     "run_protocol": "measure.protocols",
     "save_weights": "models",
     "sized": "images.pixels",
+    "split_gallery_probes": "data.split",
     "to_tensor": "images.pixels",
     "train": "training.loop",
 }
@@ -113,6 +115,7 @@ __all__ = [
     "REFINERS",
     "RESTORERS",
     "TESTSETS",
+    "Bootstrap",
     "CheckpointError",
     "DataError",
     "DuplicateNameError",
@@ -170,6 +173,7 @@ __all__ = [
     "run_protocol",
     "save_weights",
     "sized",
+    "split_gallery_probes",
     "to_tensor",
     "train",
 ]
@@ -183,7 +187,9 @@ if TYPE_CHECKING:
     from .data.faces import FaceSet
     from .data.pairs import FacePairs, load_pairs
     from .data.sources import load_faces
+    from .data.split import split_gallery_probes
     from .embeddings import EMBEDDINGS
+    from .evaluation.bootstrap import Bootstrap
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .images.input_spec import InputSpec
     from .images.pixels import sized, to_tensor
