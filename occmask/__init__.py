@@ -25,6 +25,8 @@ from .version import __version__ as __version__
 
 _LAZY = {
     "BACKBONES": "backbones",
+    "Bootstrap": "evaluation.bootstrap",
+    "CONDITIONS": "occluders.conditions",
     "DATASETS": "data",
     "EMBEDDINGS": "embeddings",
     "ExportReport": "models",
@@ -48,6 +50,7 @@ _LAZY = {
     "ModelConfig": "models",
     "OBJECTIVES": "training",
     "OCCLUDERS": "occluders",
+    "NetworkPicture": "backbones.hosted",
     "Occluder": "occluders.occluder",
     "Occlusion": "shapes",
     "OcclusionAnswer": "shapes",
@@ -81,15 +84,20 @@ _LAZY = {
     "load_model": "models",
     "load_pairs": "data.pairs",
     "load_weights": "models",
+    "observe_maps": "backbones.hosted",
     "optimize": "models",
+    "read_picture": "images.reading",
     "run_protocol": "measure.protocols",
     "save_weights": "models",
+    "sized": "images.pixels",
+    "split_gallery_probes": "data.split",
     "to_tensor": "images.pixels",
     "train": "training.loop",
 }
 
 __all__ = [
     "BACKBONES",
+    "CONDITIONS",
     "DATASETS",
     "EMBEDDINGS",
     "HEADS",
@@ -107,6 +115,7 @@ __all__ = [
     "REFINERS",
     "RESTORERS",
     "TESTSETS",
+    "Bootstrap",
     "CheckpointError",
     "DataError",
     "DuplicateNameError",
@@ -124,6 +133,7 @@ __all__ = [
     "MarginLoss",
     "Method",
     "ModelConfig",
+    "NetworkPicture",
     "Occluder",
     "Occlusion",
     "OcclusionAnswer",
@@ -157,25 +167,33 @@ __all__ = [
     "load_model",
     "load_pairs",
     "load_weights",
+    "observe_maps",
     "optimize",
+    "read_picture",
     "run_protocol",
     "save_weights",
+    "sized",
+    "split_gallery_probes",
     "to_tensor",
     "train",
 ]
 
 if TYPE_CHECKING:
     from .backbones import BACKBONES
+    from .backbones.hosted import NetworkPicture, observe_maps
     from .catalogue import describe
     from .coverage import answer_from_coverage, coverage_loss
     from .data import DATASETS
     from .data.faces import FaceSet
     from .data.pairs import FacePairs, load_pairs
     from .data.sources import load_faces
+    from .data.split import split_gallery_probes
     from .embeddings import EMBEDDINGS
+    from .evaluation.bootstrap import Bootstrap
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .images.input_spec import InputSpec
-    from .images.pixels import to_tensor
+    from .images.pixels import sized, to_tensor
+    from .images.reading import read_picture
     from .margins import MARGINS, build_loss
     from .margins.loss import MarginLoss
     from .measure.protocols import run_protocol
@@ -194,7 +212,7 @@ if TYPE_CHECKING:
     )
     from .models.face import FaceModel
     from .occluders import OCCLUDERS, PLACEMENTS
-    from .occluders.conditions import cover_probes
+    from .occluders.conditions import CONDITIONS, cover_probes
     from .occluders.occlude import Placed
     from .occluders.occluder import Occluder, Worn
     from .parts import PART_LOCATORS

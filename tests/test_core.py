@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import pickle
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import interpreters
 import pytest
 from hypothesis import given
 
@@ -191,13 +190,7 @@ def python(
     code: str, *flags: str, paths: tuple[Path, ...] = (), plugins: str | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh interpreter that sees this tree and, before it, `paths`."""
-    environment = {key: value for key, value in os.environ.items() if key != "OCCMASK_PLUGINS"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, (*paths, ROOT, ROOT / "kernels")))
-    if plugins is not None:
-        environment["OCCMASK_PLUGINS"] = plugins
-    return subprocess.run(
-        [sys.executable, *flags, "-c", code], capture_output=True, text=True, env=environment, cwd="/", timeout=300
-    )
+    return interpreters.python(*flags, "-c", code, paths=paths, plugins=plugins)
 
 
 def test_importing_occmask_imports_neither_torch_nor_numpy() -> None:

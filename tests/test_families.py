@@ -69,9 +69,10 @@ def site(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def family(site: Path, monkeypatch: pytest.MonkeyPatch) -> Registry[occmask.FaceModel]:
-    """The registry of backbones with the plug-in in it."""
+    """The registry of backbones with this plug-in in it and no other."""
     monkeypatch.syspath_prepend(str(site))
-    monkeypatch.setattr(occmask.BACKBONES, "_plugins", None)
+    monkeypatch.setenv("OCCMASK_PLUGINS", "occmask-wide")
+    monkeypatch.setattr(occmask.BACKBONES, "_claims", None)  # read again: the path is another
     monkeypatch.delitem(sys.modules, "wide_family", raising=False)
     return occmask.BACKBONES  # type: ignore[return-value]
 
@@ -97,7 +98,8 @@ def test_a_family_of_a_plugin_is_listed_by_its_star_and_imported_by_nobody(famil
     assert "wide_family" not in sys.modules
 
 
-def test_the_command_line_lists_families_without_importing_them(site):
+def test_the_command_line_lists_families_without_importing_them(site, monkeypatch):
+    monkeypatch.setenv("OCCMASK_PLUGINS", "occmask-wide")
     code = (
         "import sys; from occmask.cli import main; main(['list', '--kind', 'backbone'])\n"
         "print({'wide_family'} & set(sys.modules))"
@@ -177,7 +179,7 @@ def test_a_model_of_a_family_is_saved_and_loaded_and_names_what_it_needs(family,
 
 def test_without_the_plugin_its_checkpoint_names_the_distribution(family, tmp_path, monkeypatch):
     occmask.save_weights(occmask.build(small()), tmp_path / "wide.safetensors")
-    monkeypatch.setattr(occmask.BACKBONES, "_plugins", {})
+    monkeypatch.setattr(occmask.BACKBONES, "_claims", {})
     monkeypatch.setattr(occmask.BACKBONES, "_loaded", {})
     with pytest.raises(occmask.CheckpointError, match=r"backbone 'wide:24' of occmask-wide: pip install occmask-wide"):
         occmask.load_model(tmp_path / "wide.safetensors")

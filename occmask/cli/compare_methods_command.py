@@ -108,13 +108,10 @@ def _load(source: str, arguments: argparse.Namespace) -> FaceSet:
 
 
 def _in_words(arguments: argparse.Namespace, faces: FaceSet, test: FaceSet | None) -> str:
-    gallery = arguments.gallery
+    first = f"pictures 1-{arguments.gallery} of each person"
     if test is None:
-        return (
-            f"{arguments.faces}, {faces.num_people} people: training and gallery their pictures 1-{gallery}, probes "
-            "the others"
-        )
+        return f"{first} of {arguments.faces} ({faces.num_people} people; the others are the probes)"
     return (
-        f"trained on {arguments.faces} ({len(faces)} pictures of {faces.num_people} people); tested on "
-        f"{arguments.test}, {test.num_people} people: gallery their pictures 1-{gallery}, probes the others"
+        f"{arguments.faces} ({len(faces)} pictures of {faces.num_people} people; tested on {arguments.test}, "
+        f"{test.num_people} people, {first} enrolled, the others the probes)"
     )

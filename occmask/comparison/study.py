@@ -69,7 +69,7 @@ def run_comparison(
         "comparisons": _comparisons(methods, runs, probes),
         "fixed_box": fixed_box(conditions, probes.labels, probes.image_size),
         "missing": [{"method": name, "reason": reason} for name, reason in runs.missing.items()],
-        "limits": _limits(settings, test),
+        "limits": _limits(settings, test, methods),
     }
     pictures = {
         name: found
@@ -235,8 +235,12 @@ def _settings(settings: ComparisonSettings, data: str) -> dict[str, Any]:
     }
 
 
-def _limits(settings: ComparisonSettings, test: FaceSet | None) -> list[str]:
-    limits = []
+def _limits(settings: ComparisonSettings, test: FaceSet | None, methods: Mapping[str, Method]) -> list[str]:
+    limits = [
+        f"{name} asks for {shares:g} times the steps that the budget gives a method."
+        for name, method in methods.items()
+        if method.starts_from is not None and round(shares := sum(stage.share for stage in method.stages), 6) > 1
+    ]
     if test is None:
         limits.append("Training and test show the same people in different pictures.")
     if settings.steps is not None:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
+import interpreters
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
 
 GOOD = '''"""Greet somebody, 100% of the time.
 
@@ -78,13 +75,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(*words: str, site: Path, plugins: str | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if key != "OCCMASK_PLUGINS"}
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, (site, ROOT, ROOT / "kernels")))
-    if plugins is not None:
-        environment["OCCMASK_PLUGINS"] = plugins
-    return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, env=environment, cwd="/", timeout=300
-    )
+    return interpreters.python(*words, paths=(site,), plugins=plugins)
 
 
 def occmask(*words: str, site: Path, plugins: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -132,13 +132,16 @@ def test_the_installed_wheel_works_away_from_the_repository(built: Built, tmp_pa
     assert "from_r50" in models.split()
 
 
+DRAWINGS = {ROOT / "plugins/occmask-pdsn/dictionary.png"}  # of figures, without a face in them: looked at one by one
+
+
 def test_no_picture_is_committed() -> None:
-    pictures = [
+    pictures = {
         path
         for path in repository_files()
         if path.suffix.lower() in PICTURE_SUFFIXES or path.read_bytes()[:8].startswith(PICTURE_BEGINNINGS)
-    ]
-    assert pictures == []
+    }
+    assert pictures <= DRAWINGS
 
 
 def test_no_weights_or_data_are_committed() -> None:

@@ -28,6 +28,11 @@ def built_head(shapes=SHAPES, *, seed=0, **options):
     return head.eval()
 
 
+def built(shapes):
+    """The head with a random dictionary, by a factory as a registry wants it."""
+    return built_head(shapes)
+
+
 def built_model(**options):
     torch.manual_seed(0)
     model = occmask.build("pdsn_tiny", image_size=(32, 32), head=Spec("pdsn", k=K, **options)).eval()
@@ -48,7 +53,7 @@ some_blocks = st.lists(st.lists(st.booleans(), min_size=K * K, max_size=K * K), 
         "pdsn",
         Spec("pdsn", k=2, combination="mean", detector=Spec("classifier", width=4, levels=1)),
         Spec("pdsn", k=2, detector=Spec("from", head=Spec("from", width=4, pattern_predictor=Spec("regression", k=2)))),
-        built_head,
+        built,
     ],
     ids=["default", "mean", "from", "built"],
 )

@@ -11,9 +11,6 @@ from torch import Tensor, nn
 
 import occmask
 
-from .looking import feature_shapes, look_at
-from .picture import Picture
-
 Size = tuple[int, int]
 
 
@@ -59,16 +56,14 @@ class TimmBackbone(nn.Module):
             self.network = _create(self.name, name, settings)
         # what it was trained on: ImageNet's statistics, mostly; fresh weights take the picture as it is
         trained_on = {"mean": published.mean, "std": published.std} if settings.get("pretrained") and published else {}
-        self.picture = Picture(size, **trained_on)
+        self.picture = occmask.NetworkPicture(size, **trained_on)
         self.channels_last = str(getattr(self.network, "output_fmt", "")).endswith("NHWC")
-        try:
-            sizes = look_at(self, image_size, self._maps)
-        except Exception as e:  # whatever a network says of a picture that it cannot take
-            raise occmask.OptionError(
-                f"{self.name} cannot take {size[0]}x{size[1]} pictures ({e}); choose image_size and enlarge so that it "
-                "can: networks for one size often want both sides the same"
-            ) from e
-        self.shapes = feature_shapes(self.name, sizes)
+        self.shapes = occmask.observe_maps(
+            self,
+            size,
+            name=self.name,
+            advice="choose image_size and enlarge so that it can: networks for one size often want both sides the same",
+        )
         told = tuple(_feature_info(self.network).channels())
         if told != tuple(shape.channels for shape in self.shapes):
             raise occmask.PluginError(
@@ -77,9 +72,6 @@ class TimmBackbone(nn.Module):
             )
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:  # (B, 3, H, W) -> maps, finest first
-        return self._maps(image)
-
-    def _maps(self, image: Tensor) -> tuple[Tensor, ...]:
         maps = self.network(self.picture(image))
         return tuple(features.permute(0, 3, 1, 2) if self.channels_last else features for features in maps)
 

@@ -148,7 +148,7 @@ def test_a_checkpoint_needs_the_published_weights_no_more(published, tmp_path):
 @pytest.mark.usefixtures("fake_timm")
 def test_a_checkpoint_names_the_missing_distribution(tmp_path, monkeypatch):
     occmask.save_weights(occmask.build(config()), tmp_path / "net.safetensors")
-    for private in ("_plugins", "_loaded"):
+    for private in ("_claims", "_loaded"):
         monkeypatch.setattr(occmask.BACKBONES, private, {})
     with pytest.raises(occmask.CheckpointError, match="'timm:pyramid_tiny' of occmask-timm: pip install occmask-timm"):
         occmask.load_model(tmp_path / "net.safetensors")

@@ -11,8 +11,6 @@ from transformers import PretrainedConfig, PreTrainedModel
 import occmask
 
 from .filling import load_pretrained
-from .looking import feature_shapes, look_at
-from .picture import Picture
 
 Size = tuple[int, int]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what the published weights of all four were trained with
@@ -22,8 +20,15 @@ AS_IT_IS = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 class TransformersBackbone(nn.Module):
     """Runs a network of transformers and hands on its feature maps, finest first.
 
-    `kind`: its name after "transformers:"; `settings`: those of `config_class`, all plain data, so that a checkpoint
-    rebuilds it; `multiple`: the sides of the picture become multiples of it, in pixels.  Raises `OptionError`.
+    Options that all networks have: `pretrained`, a folder of `save_pretrained` or a name on the hub (None: fresh
+    weights, and nothing is downloaded); `enlarge`, how much larger the network sees the face, at least 1;
+    `out_indices`, which maps are handed on, 1 being the first stage (None: all); `image_mean` and `image_std`, three
+    numbers each in 0..1, the statistics of the pictures that the weights were trained on (None: ImageNet's where
+    pretrained, and the library's own range otherwise).
+
+    For those who derive from it: `kind`, its name after "transformers:"; `settings`, those of `config_class`, all plain
+    data, so that a checkpoint rebuilds it; `multiple`, the sides of the picture become multiples of it, in pixels.
+    Raises `OptionError`.
     """
 
     def __init__(
@@ -57,17 +62,10 @@ class TransformersBackbone(nn.Module):
         if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
             raise occmask.OptionError(f"{self.name}: image_mean and image_std are three numbers each, std above 0")
         height, width = (-(-round(side * enlarge) // multiple) * multiple for side in image_size)
-        self.picture = Picture((height, width), mean=mean, std=std)
-        try:
-            sizes = look_at(self, image_size, self._maps)
-        except Exception as e:  # whatever a network says of a picture that it cannot take
-            raise occmask.OptionError(
-                f"{self.name} cannot take {height}x{width} pictures ({e}); choose a larger image_size or enlarge"
-            ) from e
-        self.shapes = feature_shapes(self.name, sizes)
+        self.picture = occmask.NetworkPicture((height, width), mean=mean, std=std)
+        self.shapes = occmask.observe_maps(
+            self, (height, width), name=self.name, advice="choose a larger image_size or enlarge"
+        )
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:  # (B, 3, H, W) -> maps, finest first
-        return self._maps(image)
-
-    def _maps(self, image: Tensor) -> tuple[Tensor, ...]:
         return tuple(self.network(self.picture(image), return_dict=True).feature_maps)

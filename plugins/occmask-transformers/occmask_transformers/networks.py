@@ -1,9 +1,7 @@
 """The four networks and their options, each under transformers' own name for it.
 
-All of them take `pretrained`, a folder or a name on the hub (None: fresh weights, nothing is downloaded); `enlarge`,
-how much larger the network sees the face; `out_indices`, which maps are handed on, 1 being the first stage; and
-`image_mean`, `image_std`, the statistics of the pictures that the weights were trained on (None: ImageNet's where
-pretrained, and the library's own range otherwise).
+What all of them take, `pretrained`, `enlarge`, `out_indices`, `image_mean` and `image_std`, is told by
+`TransformersBackbone`.
 """
 
 from __future__ import annotations
@@ -29,7 +27,10 @@ from .backbone import Size, TransformersBackbone
 class ResNet(TransformersBackbone):
     """ResNet (He et al., CVPR 2016); strides 4, 8, 16 and 32 of the enlarged picture.
 
-    The defaults are ResNet-50; ResNet-18 is `layer_type="basic"`, depths 2 2 2 2 and hidden_sizes 64 128 256 512.
+    The stem has `embedding_size` channels; stage s has `depths[s]` blocks with `hidden_sizes[s]` channels, each block a
+    "bottleneck" of three convolutions or a "basic" one of two (`layer_type`).  With `downsample_in_bottleneck` a
+    bottleneck's first convolution halves the map, not its second.  The defaults are ResNet-50; ResNet-18 is
+    `layer_type="basic"`, depths 2 2 2 2 and hidden_sizes 64 128 256 512.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class ResNet(TransformersBackbone):
 class ConvNext(TransformersBackbone):
     """ConvNeXt (Liu et al., CVPR 2022); strides 4, 8, 16 and 32 of the enlarged picture, rounded down.
 
-    The defaults are ConvNeXt-T.
+    The stem cuts patches of `patch_size` pixels, which is the first stride; stage s has `depths[s]` blocks with
+    `hidden_sizes[s]` channels; `drop_path_rate` is that of the last block's stochastic depth.  The defaults are
+    ConvNeXt-T.
     """
 
     def __init__(
@@ -114,7 +117,10 @@ class ConvNext(TransformersBackbone):
 class Swin(TransformersBackbone):
     """Swin Transformer (Liu et al., ICCV 2021); strides 4, 8, 16 and 32 of the enlarged picture, rounded up.
 
-    The defaults are Swin-T, without its stochastic depth.  Stage s has embed_dim * 2^(s-1) channels.
+    The stem cuts patches of `patch_size` pixels; stage s, counted from 1, has embed_dim * 2^(s-1) channels, a block for
+    each of its `depths` and as many attention heads as `num_heads` says, which look at windows of `window_size` patches
+    a side; `drop_path_rate` is that of the last block's stochastic depth.  The defaults are Swin-T, without its
+    stochastic depth.
     """
 
     def __init__(
@@ -165,9 +171,12 @@ class Swin(TransformersBackbone):
 class Dinov2(TransformersBackbone):
     """DINOv2's vision transformer (Oquab et al., TMLR 2024): maps of one size, a patch each; wants mask_decoder='deep'.
 
-    The enlarged picture is resized to whole patches, 112x96 so to 224x196, and its positions are interpolated from a
-    square table, `positions` a side (None: just large enough; published weights have 37).  The defaults are ViT-B;
-    ViT-S is hidden_size 384 and num_attention_heads 6.  `out_indices` counts the blocks from 1; None is the last alone.
+    The enlarged picture is resized to whole patches of `patch_size` pixels, 112x96 so to 224x196, and its positions are
+    interpolated from a square table, `positions` a side (None: just large enough; published weights have 37).  There
+    are `num_hidden_layers` blocks of `hidden_size` channels and `num_attention_heads` heads; between, the channels are
+    `mlp_ratio` times as many, gated by SwiGLU with `use_swiglu_ffn`, as in ViT-g; `drop_path_rate` is that of the last
+    block's stochastic depth.  The defaults are ViT-B; ViT-S is hidden_size 384 and num_attention_heads 6.
+    `out_indices` counts the blocks from 1; None is the last alone.
     """
 
     def __init__(

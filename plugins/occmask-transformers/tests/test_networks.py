@@ -92,7 +92,7 @@ def test_a_checkpoint_rebuilds_its_network_and_names_what_it_needs(kind, tmp_pat
     again = occmask.load_model(tmp_path / "net.safetensors")
     assert again.config == saved.config
     assert torch.equal(again(pictures()).embedding, saved(pictures()).embedding)
-    for registry, value in ((occmask.BACKBONES, "_plugins"), (occmask.BACKBONES, "_loaded")):
+    for registry, value in ((occmask.BACKBONES, "_claims"), (occmask.BACKBONES, "_loaded")):
         monkeypatch.setattr(registry, value, {})
     with pytest.raises(
         occmask.CheckpointError,
