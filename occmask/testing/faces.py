@@ -45,7 +45,7 @@ def images(height: int, width: int) -> Tensor:
 
 def truths(image: FeatureShape) -> dict[str, OcclusionTruth]:
     """Where a batch is covered, with its covered maps, in every situation that a loss has to bear."""
-    return {situation: _with_map(torch.tensor(box), image) for situation, box in TRUTHS.items()}
+    return {situation: with_map(torch.tensor(box), image) for situation, box in TRUTHS.items()}
 
 
 def check_loss(exam: Examination, loss_of: Callable[[OcclusionTruth], Tensor], image: FeatureShape) -> Tensor:
@@ -94,7 +94,8 @@ def require_coverage(exam: Examination, coverage: object) -> None:
     )
 
 
-def _with_map(box: Tensor, image: FeatureShape) -> OcclusionTruth:
+def with_map(box: Tensor, image: FeatureShape) -> OcclusionTruth:
+    """Boxes (B, 4) in fractions of the picture, and their covered maps."""
     covered = torch.zeros(len(box), image.height, image.width, dtype=torch.bool)
     scale = torch.tensor([image.width, image.height, image.width, image.height])
     for row, (x0, y0, x1, y1) in enumerate((box * scale).round().int().tolist()):

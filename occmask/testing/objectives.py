@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping
+from itertools import chain, cycle, islice
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from ..margins.loss import MarginLoss
 from ..models.builder import build
 from ..models.config import ModelConfig
 from ..models.face import FaceModel
-from ..shapes import FaceBatch, FeatureShape
+from ..shapes import FaceBatch, FeatureShape, OcclusionTruth
 from ..spec import Spec
 from ..training import OBJECTIVES
 from ..training.objectives import Losses, Objective
@@ -23,7 +24,7 @@ from ..training.recipe import Recipe, recipe_named
 from ..training.step import training_mode, training_step
 from .describing import check_description
 from .examination import BATCH, Component, Examination, seeded
-from .faces import images, truths
+from .faces import images, truths, with_map
 
 _PEOPLE = 3
 
@@ -45,7 +46,7 @@ def check_objective(
         if recipe is None:
             recipe = recipe_named("from", parts=built.config.occlusion_parts)
         margin = build_loss("cosface", embedding_dim=built.width, num_classes=_PEOPLE, scale=16.0)
-        _check(exam, built, margin, recipe.override(optimiser=Spec("adamw", learning_rate=1e-3)))
+        _check(exam, built, margin, recipe.override(optimiser=Spec("adamw", learning_rate=1e-3), batch_size=BATCH))
 
 
 def _check(exam: Examination, model: FaceModel, loss: MarginLoss, recipe: Recipe) -> None:
@@ -56,7 +57,9 @@ def _check(exam: Examination, model: FaceModel, loss: MarginLoss, recipe: Recipe
     others = {id(p) for owner in (model, loss) for p in owner.parameters()}
     kept = [name for name, p in module.named_parameters() if id(p) in others]
     exam.require(not kept, f"keeps neither model nor loss, but holds {', '.join(kept[:3])}")
-    batch = _batch(model, clean=needs is True)
+    usual = truths(FeatureShape(3, *model.config.image_size))["some faces covered"]
+    batch = _batch(model, usual, clean=needs is True)
+    cells = [_batch(model, truth, clean=needs is True) for truth in _cell_by_cell(model, recipe)]
     before = copy.deepcopy(batch)
     with training_mode(model, loss, recipe):
         with exam.clause("is called with model, loss and batch"):
@@ -65,14 +68,18 @@ def _check(exam: Examination, model: FaceModel, loss: MarginLoss, recipe: Recipe
         exam.require_same(batch, before, "leaves its batch as it was, but changed it in place")
         with exam.clause("can be differentiated"):
             losses.total.backward()
-        silent = [name for name, p in module.named_parameters() if p.requires_grad and p.grad is None]
-        exam.require(not silent, f"trains its own parameters, but no gradient reaches {', '.join(silent)}")
+        if _silent(module):  # what belongs to one cell learns only where that is covered
+            for other in cells:
+                with exam.clause("is called with faces of which one cell is covered"):
+                    module(model, loss, other).total.backward()
+        silent = _silent(module)
+        exam.require(not silent, f"trains its own parameters, but no gradient reaches {', '.join(silent[:3])}")
         reached = [p.grad for owner in (model, loss) for p in owner.parameters() if p.grad is not None]
         exam.require(bool(reached) or bool([*module.parameters()]), "trains somebody, but no gradient reaches anybody")
         exam.require_finite(reached, "in the gradients")
     _check_repeats(exam, model, loss, recipe, batch)
     _check_step(exam, model, loss, recipe, batch)
-    _check_finish(exam, module, model, batch)
+    _check_finish(exam, module, model, [batch, *cells])
     fresh = exam.build(model, loss, recipe)
     with exam.clause("takes back its own state_dict"):
         fresh.load_state_dict(module.state_dict())
@@ -120,30 +127,32 @@ def _check_step(exam: Examination, model: FaceModel, loss: MarginLoss, recipe: R
     exam.require(not twin.training and not margin.training, "leaves model and loss in the mode they were in")
 
 
-def _check_finish(exam: Examination, module: Any, model: FaceModel, batch: FaceBatch) -> None:
+def _check_finish(exam: Examination, module: Any, model: FaceModel, batches: list[FaceBatch]) -> None:
     finish = getattr(module, "finish", None)
     if finish is None:
         return
     most = getattr(module, "finishing_batches", None)
     exam.require(isinstance(most, int) and most >= 0, f"says by `finishing_batches` how many it takes, not {most!r}")
     assert most is not None
-    taken = 0
-
-    def batches() -> Iterator[FaceBatch]:
-        nonlocal taken
-        while taken < most:
-            taken += 1
-            yield batch
-        raise AssertionError(f"{exam.what}: takes at most the {most} finishing_batches that it asks for")
-
     with exam.clause("finishes after the last step"), torch.no_grad():
-        finish(copy.deepcopy(model).eval(), batches())
+        finish(copy.deepcopy(model).eval(), islice(cycle(batches), most))  # ends by itself, as in training
 
 
-def _batch(model: FaceModel, *, clean: bool) -> FaceBatch:
-    height, width = model.config.image_size
-    truth = truths(FeatureShape(3, height, width))["some faces covered"]
-    face = images(height, width)
+def _silent(module: nn.Module) -> list[str]:
+    return [name for name, p in module.named_parameters() if p.requires_grad and p.grad is None]
+
+
+def _cell_by_cell(model: FaceModel, recipe: Recipe) -> Iterator[OcclusionTruth]:
+    """Batches in which each face has one cell of the recipe's grid covered, until every cell had its turn."""
+    k = int(recipe.placement.options.get("k", 5))
+    boxes = [[x / k, y / k, (x + 1) / k, (y + 1) / k] for y in range(k) for x in range(k)]
+    for first in range(0, len(boxes), BATCH):
+        box = list(islice(chain(boxes[first:], cycle(boxes)), BATCH))
+        yield with_map(torch.tensor(box), FeatureShape(3, *model.config.image_size))
+
+
+def _batch(model: FaceModel, truth: OcclusionTruth, *, clean: bool) -> FaceBatch:
+    face = images(*model.config.image_size)
     assert truth.covered is not None
     covered: Tensor = torch.where(truth.covered[:, None], torch.zeros(()), face)
     return FaceBatch(covered, torch.arange(BATCH) % _PEOPLE, truth, face if clean else None)

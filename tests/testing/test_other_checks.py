@@ -105,8 +105,29 @@ class TakesTooMany(GoodObjective):
     finishing_batches = 2
 
     def finish(self, model: Any, batches: Any) -> None:
-        for _ in batches:
-            pass
+        for _ in range(3):
+            next(batches)
+
+
+class OneCellEach(GoodObjective):
+    """What belongs to a cell learns only where that is covered, and all of it takes part in the end."""
+
+    finishing_batches = 8
+
+    def __init__(self, model: Any, loss: Any, recipe: Recipe):
+        super().__init__(model, loss, recipe)
+        self.cells = nn.ParameterList(torch.ones(()) for _ in range(25))
+
+    def forward(self, model: Any, loss: Any, batch: Any) -> Any:
+        found = super().forward(model, loss, batch)
+        return found._replace(total=found.total + sum(self.cells[index] for index in self._covered(batch)))
+
+    def finish(self, model: Any, batches: Any) -> None:
+        assert {index for batch in batches for index in self._covered(batch)} == set(range(25))
+
+    def _covered(self, batch: Any) -> list[int]:
+        centre = (batch.truth.box[:, :2] + batch.truth.box[:, 2:]) / 2
+        return [int(5 * y) * 5 + int(5 * x) for x, y in centre.tolist()]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +142,7 @@ class TakesTooMany(GoodObjective):
         (SpoilsTheBatch, "leaves its batch as it was"),
         (Forgotten, "no gradient reaches critic.weight, critic.bias"),
         (OwnRandomNumbers, "costs the same for the same batch"),
-        (TakesTooMany, "takes at most the 2 finishing_batches"),
+        (TakesTooMany, "finishes after the last step, but that raised StopIteration"),
     ],
 )
 def test_a_broken_objective_is_caught_by_the_clause_it_breaks(objective: type[nn.Module], clause: str) -> None:
@@ -131,6 +152,7 @@ def test_a_broken_objective_is_caught_by_the_clause_it_breaks(objective: type[nn
 
 def test_good_objectives_pass() -> None:
     check_objective(GoodObjective, model=SMALL)
+    check_objective(OneCellEach, model=SMALL)
     check_objective(IdentityObjective)
 
 
