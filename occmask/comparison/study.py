@@ -18,9 +18,9 @@ from ..measure import Scores, probes_by_condition, score_known_people
 from ..models.weights import save_weights
 from ..occluders.conditions import CONDITIONS, Probes
 from ..report.figures import FacePicture
-from ..report.methods_markdown import format_methods_markdown
-from ..report.methods_page import write_methods_page
-from ..report.methods_table import format_methods_table
+from ..report.methods.markdown import format_methods_markdown
+from ..report.methods.page import write_methods_page
+from ..report.methods.table import format_methods_table
 from ..training import METHODS
 from ..training.methods import Method, Trained, method_named, train_method
 from ..version import __version__

@@ -16,12 +16,12 @@ from PIL import Image
 
 from occmask.errors import DataError
 from occmask.report import FacePicture
-from occmask.report.methods_data import differences_of, millions
-from occmask.report.methods_findings import findings_of, where
-from occmask.report.methods_markdown import format_methods_markdown
-from occmask.report.methods_marks import marker
-from occmask.report.methods_page import write_methods_page
-from occmask.report.methods_table import format_methods_table
+from occmask.report.methods.data import differences_of, millions
+from occmask.report.methods.findings import findings_of, where
+from occmask.report.methods.markdown import format_methods_markdown
+from occmask.report.methods.marks import marker
+from occmask.report.methods.page import write_methods_page
+from occmask.report.methods.table import format_methods_table
 
 VOID = {"meta", "img", "br"}
 AREAS = ["clean", "area_10", "area_20", "area_30", "area_40", "area_50"]

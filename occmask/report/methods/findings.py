@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .methods_data import (
+from ..results import Results, area_of, condition_name, confidence_of
+from .data import (
     BETTER,
     CONTROL,
     TIED,
@@ -27,8 +28,7 @@ from .methods_data import (
     same_in_every_seed,
     worn_of,
 )
-from .methods_marks import points_text
-from .results import Results, area_of, condition_name, confidence_of
+from .marks import points_text
 
 
 def findings_of(results: Results) -> list[str]:

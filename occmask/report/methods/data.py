@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..evaluation.metrics import Estimate
-from .results import Results, area_of, condition_name, conditions_with, estimate
+from ...evaluation.metrics import Estimate
+from ..results import Results, area_of, condition_name, conditions_with, estimate
 
 CONTROL = "control"  # the family of those that are there to be compared with
 _KNOWN_FAMILIES = ("remove features", "recover the face", "see the rest")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from ..evaluation.metrics import Estimate
-from .methods_data import (
+from ...evaluation.metrics import Estimate
+from ..results import Results, condition_name, conditions_with, confidence_of, estimate
+from .data import (
     areas_of,
     control_of,
     differences_of,
@@ -25,11 +26,10 @@ from .methods_data import (
     verdict_at,
     worn_of,
 )
-from .methods_findings import difference_text, findings_of
-from .methods_marks import three_digits
-from .methods_table import SIGNS
-from .methods_words import how_it_was_made, limits_of
-from .results import Results, condition_name, conditions_with, confidence_of, estimate
+from .findings import difference_text, findings_of
+from .marks import three_digits
+from .table import SIGNS
+from .words import how_it_was_made, limits_of
 
 
 def format_methods_markdown(results: Results) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-from .listings import text
-from .methods_data import (
+from ..listings import text
+from ..results import Results, area_of, condition_name, confidence_of
+from ..svg import label_at, svg
+from .data import (
     BETTER,
     CONTROL,
     TIED,
@@ -19,9 +21,7 @@ from .methods_data import (
     methods_in_order,
     reference_of,
 )
-from .methods_marks import points_text, ticks_between
-from .results import Results, area_of, condition_name, confidence_of
-from .svg import label_at, svg
+from .marks import points_text, ticks_between
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 176.0, 132.0, 28.0, 8.0, 20.0
 _AREAS_END, _WORN = 112.0, 126.0  # where the line of areas ends, and where the first thing worn is

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..evaluation.metrics import Estimate
-from .listings import interval, text
-from .methods_data import (
+from ...evaluation.metrics import Estimate
+from ..listings import interval, text
+from ..results import Results, conditions_with, confidence_of, estimate
+from .data import (
     areas_of,
     control_of,
     differences_of,
@@ -24,8 +25,7 @@ from .methods_data import (
     verdict_at,
     worn_of,
 )
-from .methods_marks import sign, three_digits
-from .results import Results, conditions_with, confidence_of, estimate
+from .marks import sign, three_digits
 
 
 def rank1_tables(results: Results) -> str:

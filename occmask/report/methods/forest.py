@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .listings import text
-from .methods_data import (
+from ..listings import text
+from ..results import Results, condition_name, confidence_of
+from ..svg import label_at, svg
+from .data import (
     CONTROL,
     TIED,
     Difference,
@@ -20,9 +22,7 @@ from .methods_data import (
     methods_in_order,
     reference_of,
 )
-from .methods_marks import points_text, shortened, ticks_between
-from .results import Results, condition_name, confidence_of
-from .svg import label_at, svg
+from .marks import points_text, shortened, ticks_between
 
 _WIDTH, _ROW, _NAMES, _VALUES = 360.0, 22.0, 118.0, 36.0
 _LETTERS = 19  # of a row's name

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from PIL import Image
 
-from ..errors import DataError
-from .figures import FacePicture, draw_face
-from .listings import text
-from .methods_data import answering_of
-from .methods_tables import row_head, scrolled
-from .results import Results
+from ...errors import DataError
+from ..figures import FacePicture, draw_face
+from ..listings import text
+from ..results import Results
+from .data import answering_of
+from .tables import row_head, scrolled
 
 Pictures = Mapping[str, Sequence[FacePicture]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .results import Results, confidence_of
+from ..results import Results, confidence_of
 
 
 def how_it_was_made(results: Results) -> list[str]:

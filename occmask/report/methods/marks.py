@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from ..evaluation.metrics import Estimate
-from .listings import text
-from .methods_data import BETTER, WORSE
+from ...evaluation.metrics import Estimate
+from ..listings import text
+from .data import BETTER, WORSE
 
 _CORNERS = ((0, 0), (4, 45), (3, -90), (4, 0), (3, 90))  # of each shape, and its turn in degrees; 0: a disc
 _SIGNS = {BETTER: "&#9650;", WORSE: "&#9660;"}

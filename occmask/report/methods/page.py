@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .listings import settings, text
-from .methods_data import CONTROL, families_of, family_of, family_style, methods_in_order, missing_of
-from .methods_findings import findings_of
-from .methods_forest import forests
-from .methods_lines import lines_chart
-from .methods_panels import panels
-from .methods_pictures import Pictures, check_pictures, pictures_table, shows_faces
-from .methods_style import METHODS_STYLE
-from .methods_tables import (
+from ..listings import settings, text
+from ..protocol_style import PROTOCOL_STYLE
+from ..results import Results
+from ..style import STYLE
+from .data import CONTROL, families_of, family_of, family_style, methods_in_order, missing_of
+from .findings import findings_of
+from .forest import forests
+from .lines import lines_chart
+from .panels import panels
+from .pictures import Pictures, check_pictures, pictures_table, shows_faces
+from .style import METHODS_STYLE
+from .tables import (
     cost_table,
     iou_table,
     own_control_text,
@@ -22,10 +25,7 @@ from .methods_tables import (
     rank1_tables,
     verification_tables,
 )
-from .methods_words import credits_of, how_it_was_made, limits_of
-from .protocol_style import PROTOCOL_STYLE
-from .results import Results
-from .style import STYLE
+from .words import credits_of, how_it_was_made, limits_of
 
 _TITLE = "Answers to occlusion, compared"
 _IOU = (

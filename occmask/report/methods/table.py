@@ -5,7 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from .methods_data import (
+from ..results import Results, condition_name, confidence_of
+from .data import (
     BETTER,
     WORSE,
     Difference,
@@ -23,8 +24,7 @@ from .methods_data import (
     verdict_at,
     worn_of,
 )
-from .methods_marks import shortened, three_digits
-from .results import Results, condition_name, confidence_of
+from .marks import shortened, three_digits
 
 WIDTH = 100
 _SHOWN = ("clean", "area_20", "area_40", "area_50")

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..evaluation.metrics import Estimate
-from .curves import spread
-from .listings import text
-from .methods_data import (
+from ...evaluation.metrics import Estimate
+from ..curves import spread
+from ..listings import text
+from ..results import Results, area_of, confidence_of
+from ..svg import floor_of, label_at, percent_ticks, svg
+from .data import (
     CONTROL,
     areas_of,
     families_of,
@@ -18,9 +20,7 @@ from .methods_data import (
     rank1_of,
     reference_of,
 )
-from .methods_marks import marker, shortened
-from .results import Results, area_of, confidence_of
-from .svg import floor_of, label_at, percent_ticks, svg
+from .marks import marker, shortened
 
 _LETTER = 6.1  # mean width of a letter of 11 units
 _LONGEST = 17  # letters of a name at a line's end

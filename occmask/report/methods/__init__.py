@@ -1,0 +1,1 @@
+"""The page that compares methods, and the same figures for a terminal and for Markdown."""
