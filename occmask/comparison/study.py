@@ -104,7 +104,7 @@ def _methods(settings: ComparisonSettings) -> tuple[dict[str, Method], dict[str,
         waiting += [other for other in (found[name].starts_from, found[name].control) if other is not None]
     wanted = settings.methods or [name for name, method in found.items() if method.compared]
     needed = {name: (method.starts_from, method.control) for name, method in found.items()}
-    ours_first = sorted((name for name in wanted if name in found), key=lambda name: not METHODS.is_builtin(name))
+    ours_first = sorted((name for name in wanted if name in found), key=lambda n: (not METHODS.is_builtin(n), n))
     order = in_training_order(ours_first, needed)
     return {name: found[name] for name in order if name in found}, missing
 
