@@ -18,7 +18,7 @@ PLUGGED := $(VENV)/.plugged
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/occmask-*/pyproject.toml))
 METHODS_ARGS ?= --seeds 3
 
-.PHONY: help install plugins plugins-alone demo methods test check bench aot-oldest clean always
+.PHONY: help install plugins plugins-alone demo methods test test-library test-plugins test-kernels check bench aot-oldest clean always
 
 help:
 	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
@@ -45,12 +45,18 @@ demo: $(INSTALLED)
 methods: $(PLUGGED)
 	@$(BIN)/occmask compare-methods orl --out runs/methods $(METHODS_ARGS)
 
-# The library is tested without its plug-ins, and each plug-in with all others beside it.
-# Triton decides at import whether it interprets kernels, so these tests are a run of their own.
-test: $(PLUGGED)
+test: test-library test-plugins test-kernels
+
+# The library is tested without the plug-ins that stand beside it, and these with all of them installed.
+test-library: $(PLUGGED)
 	@OCCMASK_PLUGINS=none $(BIN)/python -m pytest -m "not interpreter" --cov=occmask --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest plugins
-	@TRITON_INTERPRET=1 $(BIN)/python -m pytest -m interpreter tests/kernels || test $$? -eq 5  # 5: no Triton here
+
+test-plugins: $(PLUGGED)
+	@$(BIN)/python -m pytest plugins -p no:cacheprovider
+
+# Triton decides at import whether it interprets kernels, so these tests are a run of their own.
+test-kernels: $(INSTALLED)
+	@TRITON_INTERPRET=1 $(BIN)/python -m pytest -m interpreter tests/kernels -p no:cacheprovider || test $$? -eq 5  # 5: no Triton here
 
 $(PLUGGED): $(INSTALLED) $(PLUGINS:%=%/pyproject.toml)
 	@echo "Installing the plug-ins of plugins/"
