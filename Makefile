@@ -52,7 +52,7 @@ test-library: $(PLUGGED)
 	@OCCMASK_PLUGINS=none $(BIN)/python -m pytest -m "not interpreter" --cov=occmask --cov-report=term --cov-fail-under=90 $(PYTEST_ARGS)
 
 test-plugins: $(PLUGGED)
-	@$(BIN)/python -m pytest plugins -p no:cacheprovider
+	@$(BIN)/python -m pytest plugins -p no:cacheprovider $(PYTEST_ARGS)
 
 # Triton decides at import whether it interprets kernels, so these tests are a run of their own.
 test-kernels: $(INSTALLED)

@@ -45,7 +45,7 @@ def finished(tmp_path_factory):
             out=out, methods=("from", "stumbling", "broken"), steps=2, seeds=2, gallery=2, progress=False
         )
         table = run_comparison(settings, faces(), data="made-up faces", command="a test")
-        yield settings, table, json.loads((out / "results.json").read_text())
+    return settings, table, json.loads((out / "results.json").read_text())
 
 
 @pytest.mark.slow
