@@ -10,9 +10,9 @@ import numpy as np
 import occmask
 
 from .quality import psnr, ssim
-from .restoring import Floats, fill, restore
+from .restoring import Floats, blend, fill, restore
 
-CANDIDATES = ("covered", "mean_face", "restored", "painted")
+CANDIDATES = ("covered", "mean_face", "mean_face_found", "restored", "painted")
 _SEED = 7  # the library's own, so that these are the faces that recognition is measured on
 
 
@@ -35,7 +35,8 @@ def measure_quality(
     """Covered input, mean-face filling and restored faces against the uncovered ones, in their covered places only.
 
     The mean face is that of `training`, pasted exactly where the face is covered: it is told what the restorer has to
-    find.  "painted" is what the restorer would do if it were told, too: its face in the true place.
+    find.  "mean_face_found" puts it where the restorer believes that something is, as softly as the restorer does;
+    "painted" is what the restorer would do if it were told, too: its face in the true place.
     `names`: test conditions, None for every one that covers something.
     """
     truth = probes.images()
@@ -52,6 +53,7 @@ def measure_quality(
         candidates: dict[str, Any] = {
             "covered": images,
             "mean_face": fill(images, where, mean),
+            "mean_face_found": blend(images, made.cover, mean),
             "restored": made.images,
             "painted": fill(images, where, made.painted),
         }

@@ -17,6 +17,7 @@ from .restoring import load_restoring_model
 _CALLED = {
     "covered": "covered input",
     "mean_face": "mean face, true place",
+    "mean_face_found": "mean face, found place",
     "restored": "restored",
     "painted": "its face, true place",
 }

@@ -74,3 +74,8 @@ def _pixels(images: Tensor, spec: occmask.InputSpec) -> Bytes:
 def fill(pictures: Bytes, covered: Places, faces: Floats | Bytes) -> Floats:
     """A face (H, W, 3), or one each (N, H, W, 3), pasted into the covered places (N, H, W) of pictures (N, H, W, 3)."""
     return np.where(covered[..., None], faces, pictures).astype(np.float64)
+
+
+def blend(pictures: Bytes, cover: Floats, face: Floats) -> Floats:
+    """A face (H, W, 3) over pictures (N, H, W, 3) by the probability (N, H, W) that each pixel is covered."""
+    return cover[..., None] * face + (1 - cover[..., None]) * pictures

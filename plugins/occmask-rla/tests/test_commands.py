@@ -8,7 +8,7 @@ import pytest
 import torch
 from occmask_rla import quality_command, restore_command
 from occmask_rla.measuring import mean_face, measure_quality
-from occmask_rla.restoring import fill, restore
+from occmask_rla.restoring import blend, fill, restore
 from PIL import Image
 
 import occmask
@@ -103,18 +103,23 @@ def test_the_mean_face_goes_where_the_face_is_covered_and_nowhere_else():
     assert filled.sum() == 22.5
 
 
+def test_a_face_is_blended_in_as_far_as_a_place_is_covered():
+    pictures, cover = np.full((1, 1, 3, 3), 100, np.uint8), np.array([[[0.0, 0.5, 1.0]]])
+    assert blend(pictures, cover, np.full((1, 3, 3), 20.0))[0, 0, :, 0].tolist() == [100.0, 60.0, 20.0]
+
+
 def some_people() -> tuple[occmask.FaceSet, occmask.FaceSet]:
     faces = occmask.load_faces("orl")
     chosen = faces.select(np.flatnonzero(faces.labels < 3))
     return occmask.split_gallery_probes(chosen, gallery=5)
 
 
-def test_quality_tells_four_candidates_with_intervals():
+def test_quality_tells_five_candidates_with_intervals():
     training, probes = some_people()
     found = measure_quality(model(), training, probes, names=["area_30"])["area_30"]
     assert found.faces == 15
     for measure in (found.psnr, found.ssim):
-        assert set(measure) == {"covered", "mean_face", "restored", "painted"}
+        assert set(measure) == {"covered", "mean_face", "mean_face_found", "restored", "painted"}
         assert all(estimate.low <= estimate.value <= estimate.high for estimate in measure.values())
     assert found.psnr["mean_face"].value > found.psnr["covered"].value
     assert mean_face(training).shape == (112, 96, 3)
