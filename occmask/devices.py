@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from .errors import OptionError
 
@@ -17,3 +18,8 @@ def usable_device(device: torch.device | str) -> torch.device:
             f"the device {str(device)!r} cannot be used here ({str(e).splitlines()[0]}); use 'cpu'"
         ) from e
     return wanted
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model's parameters lie."""
+    return next(model.parameters()).device

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -106,7 +107,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _start(model: FaceModel, loss: MarginLoss, path: str) -> None:
     """Trunk and embedding of the file, the occlusion parts that both have alike, and its class weights if they fit."""
-    alike = (part for part in model.config.occlusion_parts if getattr(model.config, part) == _part_of_file(path, part))
+    theirs, own = _config_of_file(path), json.loads(json.dumps(model.config.to_dict()))
+    alike = (part for part in model.config.occlusion_parts if own[part] == theirs.get(part))
     parts = ("backbone", "embedding", *alike)
     report = load_weights(model, path, only=parts)
     classes = "class weights continue"
@@ -117,9 +119,6 @@ def _start(model: FaceModel, loss: MarginLoss, path: str) -> None:
     print(f"{len(report.loaded)} tensors from {path}; {len(report.missing)} start fresh; {classes}", file=sys.stderr)
 
 
-def _part_of_file(path: str, part: str) -> Spec | None:
-    """What a file of ours has in that place of its model."""
-    if not is_safetensors(path):
-        return None
-    config = json.loads(read_tensors(path)[1].get("config", "{}"))
-    return None if config.get(part) is None else Spec.of(config[part])
+def _config_of_file(path: str) -> dict[str, Any]:
+    """What a file of ours says about its model; nothing of another project's file."""
+    return json.loads(read_tensors(path)[1].get("config", "{}")) if is_safetensors(path) else {}

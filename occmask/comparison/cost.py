@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from ..devices import device_of
 from ..models.face import FaceModel
 
 _BATCH, _ROUNDS, _WARM_UP = 16, 15, 2
@@ -27,13 +28,13 @@ def milliseconds_per_face(models: Mapping[str, FaceModel]) -> dict[str, dict[str
     with torch.inference_mode():
         for index in range(_WARM_UP + _ROUNDS):
             for name, model in models.items():
-                like = next(model.parameters())
-                images = torch.zeros(_BATCH, 3, *model.config.image_size, device=like.device)
+                device = device_of(model)
+                images = torch.zeros(_BATCH, 3, *model.config.image_size, device=device)
                 images = images.contiguous(memory_format=torch.channels_last)
-                _wait(like.device)
+                _wait(device)
                 start = time.perf_counter()
                 model(images)
-                _wait(like.device)
+                _wait(device)
                 if index >= _WARM_UP:
                     seconds[name].append(time.perf_counter() - start)
     found = {}

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ..data.faces import FaceSet
 from ..data.split import GallerySplit, split_gallery_probes
 from ..errors import DataError, OccmaskError, OptionError
+from ..evaluation.far import check_resolvable
 from ..measure import Scores, probes_by_condition, score_known_people
 from ..models.weights import save_weights
 from ..occluders.conditions import CONDITIONS, Probes
@@ -53,6 +54,8 @@ def run_comparison(
     split = split_gallery_probes(faces if test is None else test, gallery=settings.gallery)
     gallery, probes = split.gallery.in_memory(), split.probes.in_memory()
     training = gallery if test is None else faces.relabel()
+    same_person = int((gallery.labels[:, None] == probes.labels).sum())
+    check_resolvable((FAR,), len(gallery) * len(probes) - same_person)  # after days of training it would be too late
     conditions = probes_by_condition(probes)
     methods, missing = _methods(settings)
     runs = _run(settings, methods, missing, training, GallerySplit(gallery, probes), conditions)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.faces import FaceSet
+from ..devices import device_of
 from ..evaluation.embed import embed
 from ..evaluation.metrics import Estimate
 from ..evaluation.occlusion import OcclusionAccuracy, box_iou
@@ -40,18 +41,18 @@ def probes_by_condition(faces: FaceSet, *, names: Sequence[str] = CONDITIONS) ->
 
 
 def embedder(model: FaceModel) -> Callable[[Tensor], Tensor]:
-    """Images -> embeddings as the model gives them in use: masked, without the predictor."""
-    return lambda images: model(images).embedding
+    """Images on any device -> embeddings as the model gives them in use: masked, without the predictor."""
+    return lambda images: model(images.to(device_of(model))).embedding
 
 
 def answers(model: FaceModel, images: NDArray[np.uint8], *, batch_size: int = 100) -> OcclusionAnswer:
-    """What the model believes is covered in pictures (N, H, W, 3)."""
+    """What the model believes is covered in pictures (N, H, W, 3); on the CPU, wherever the model is."""
     found = []
     with torch.inference_mode():
         for start in range(0, len(images), batch_size):
-            batch = to_tensor(images[start : start + batch_size], model.config.input_spec)
+            batch = to_tensor(images[start : start + batch_size], model.config.input_spec).to(device_of(model))
             found.append(model.occlusion_answer(model(batch, occlusion=True)))
-    return OcclusionAnswer(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+    return OcclusionAnswer(*(torch.cat(parts).cpu() for parts in zip(*found, strict=True)))
 
 
 def score_known_people(

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from ..devices import usable_device
+from ..devices import device_of, usable_device
 from ..errors import ProtocolError
 from ..images.pixels import Pixels, to_tensor
 from ..models.face import FaceModel
@@ -98,7 +98,7 @@ def embedder_of(model: FaceModel, *, progress: Callable[[int], object] | None = 
 
     def embed(images: Pixels) -> NDArray[np.float32]:
         with torch.inference_mode():
-            batch = to_tensor(images, model.config.input_spec).to(_device_of(model))
+            batch = to_tensor(images, model.config.input_spec).to(device_of(model))
             rows: NDArray[np.float32] = model(batch).embedding.float().cpu().numpy()
         if progress is not None:
             progress(len(images))
@@ -112,7 +112,7 @@ def locator(model: FaceModel) -> Callable[[Pixels], NDArray[np.float32]]:
 
     def locate(images: Pixels) -> NDArray[np.float32]:
         with torch.inference_mode():
-            batch = to_tensor(images, model.config.input_spec).to(_device_of(model))
+            batch = to_tensor(images, model.config.input_spec).to(device_of(model))
             boxes: NDArray[np.float32] = model.occlusion_answer(model(batch, occlusion=True)).box.float().cpu().numpy()
         return boxes
 
@@ -136,10 +136,6 @@ def face_sets(data: Any) -> Iterator[Any]:
         yield from face_sets(part)
     if not parts:
         yield data
-
-
-def _device_of(model: nn.Module) -> torch.device:
-    return next(model.parameters()).device
 
 
 def _described(model: FaceModel) -> str:

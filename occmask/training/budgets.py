@@ -32,7 +32,7 @@ class Budget:
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise OptionError(f"{option} is a positive whole number, or None, not {value!r}")
 
-    def settings(self, recipe: str, *, first: bool) -> dict[str, Any]:
+    def settings(self, *, first: bool) -> dict[str, Any]:
         """Changes of a recipe's settings."""
         return {**self.common, **(self.first if first else self.more)}
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import OptionError
-from ..models.config import ModelConfig
+from ..models.config import OCCLUSION_PARTS, ModelConfig
 from .methods import Method, Stage
 
 _CONTROL, _REMOVE = "control", "remove features"
 
 
 def _plain(config: ModelConfig) -> ModelConfig:
-    return config.override(restorer=None, part_locator=None, refiner=None, head=None)
+    return config.override(**dict.fromkeys(OCCLUSION_PARTS))
 
 
 def _from(**changes: Any) -> Callable[[ModelConfig], ModelConfig]:

@@ -82,7 +82,7 @@ def stage_recipe(method: Method, index: int, budget: Budget, *, num_faces: int, 
     """
     stage = method.stages[index]
     first = method.starts_from is None and index == 0
-    changes = {**stage.settings, **budget.settings(stage.recipe, first=first), **(stage.small if budget.small else {})}
+    changes = {**stage.settings, **budget.settings(first=first), **(stage.small if budget.small else {})}
     steps = budget.steps(stage.share, first=first)
     recipe = recipe_named(stage.recipe, **changes)
     if steps is not None:

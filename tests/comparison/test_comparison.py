@@ -106,3 +106,10 @@ def test_the_order_puts_what_is_needed_first_and_refuses_circles():
 def test_settings_that_cannot_work_say_what_would(change, words, tmp_path):
     with pytest.raises(occmask.OccmaskError, match=words):
         ComparisonSettings(out=tmp_path, **change)
+
+
+def test_a_test_set_that_cannot_resolve_the_far_is_refused_before_anything_is_trained(tmp_path):
+    settings = ComparisonSettings(out=tmp_path, methods=("baseline",), gallery=2, progress=False)
+    with pytest.raises(occmask.ProtocolError, match="cannot resolve FAR"):
+        run_comparison(settings, faces(people=3), data="made-up faces", command="a test")
+    assert not list(tmp_path.glob("seed-*"))
