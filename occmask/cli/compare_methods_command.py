@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--test", metavar="FACES", help="other faces to test on (default: the last of each person)")
     parser.add_argument("--methods", help="comma-separated; see occmask list --kind method (default: all)")
     parser.add_argument("--model", default="from_tiny", help="that every method changes (default: %(default)s)")
-    parser.add_argument("--margin", default="cosface", help="margin loss (default: %(default)s)")
+    parser.add_argument("--margin", help="margin loss (default: the budget's, CosFace)")
     parser.add_argument(
         "--margin-set",
         dest="margin_changes",
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="NAME=VALUE",
-        help="an option of the margin loss (default for the small budget: scale=16 margin=0.2)",
+        help="an option of the margin loss (the small budget has scale=16 margin=0.2)",
     )
     parser.add_argument("--budget", default="small", choices=list(BUDGETS), help="(default: %(default)s)")
     parser.add_argument("--steps", type=int, help="cut every stage short: a quick look whose figures mean nothing")
@@ -48,14 +48,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    margin = Spec(arguments.margin, **read_changes(arguments.margin_changes))
-    if arguments.budget == "small" and margin == Spec("cosface"):
-        margin = ComparisonSettings.margin
+    changes = read_changes(arguments.margin_changes)
+    margin = BUDGETS[arguments.budget].margin if arguments.margin is None else Spec(arguments.margin)
     settings = ComparisonSettings(
         out=arguments.out,
         methods=_names(arguments.methods),
         model=arguments.model,
-        margin=margin,
+        margin=margin.replace(**changes),
         budget=arguments.budget,
         steps=arguments.steps,
         seeds=arguments.seeds,

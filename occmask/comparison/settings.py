@@ -19,16 +19,16 @@ class ComparisonSettings:
     """Which methods are compared, on which model, for how long.
 
     `methods`: names (empty: all that want to be compared); the ones they start from and their controls come along.
-    `model`: the FROM model that every method changes.  `budget`: a name of `BUDGETS`; `steps` cuts every stage short,
-    for a quick look whose figures mean nothing.  `gallery`: how many pictures of a person are enrolled, and trained on
-    unless there is a test set.  `faces_on_page=False` draws what is believed to be covered without the faces it was
-    seen in.
+    `model`: the FROM model that every method changes.  `budget`: a name of `BUDGETS`; `margin`: another loss than the
+    budget's; `steps` cuts every stage short, for a quick look whose figures mean nothing.  `gallery`: how many pictures
+    of a person are enrolled, and trained on unless there is a test set.  `faces_on_page=False` draws what is believed
+    to be covered without the faces it was seen in.
     """
 
     out: Path
     methods: Sequence[str] = ()
     model: str = "from_tiny"
-    margin: Spec = Spec("cosface", scale=16.0, margin=0.2)
+    margin: Spec | None = None
     budget: str = "small"
     steps: int | None = None
     seeds: int = 1
@@ -51,8 +51,8 @@ class ComparisonSettings:
     @property
     def how_long(self) -> Budget:
         """The budget, or every stage cut to `steps`."""
-        budget = BUDGETS[self.budget]
-        return budget if self.steps is None else replace(budget, first_steps=self.steps, more_steps=self.steps)
+        budget = BUDGETS[self.budget].cut_to(self.steps)
+        return budget if self.margin is None else replace(budget, margin=self.margin)
 
 
 def in_training_order(names: Iterable[str], needed: Mapping[str, tuple[str | None, ...]]) -> list[str]:

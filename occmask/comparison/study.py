@@ -162,7 +162,7 @@ def _train(
         name,
         training,
         base=settings.model,
-        margin=settings.margin,
+        margin=settings.how_long.margin,
         budget=settings.how_long,
         seed=seed,
         start=start,
@@ -226,7 +226,7 @@ def _settings(settings: ComparisonSettings, data: str) -> dict[str, Any]:
     return {
         "data": data,
         "model": settings.model,
-        "margin loss": settings.margin.to_dict(),
+        "margin loss": budget.margin.to_dict(),
         "budget": settings.budget,
         "first_steps": budget.first_steps,
         "more_steps": budget.more_steps,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..data.faces import FaceSet
+from ..training.budgets import SMALL
 from ..training.methods import Trained, train_method
-from .settings import MARGIN, MODEL, demo_budget
+from .settings import MODEL
 
 
 def train_methods(
@@ -19,8 +20,8 @@ def train_methods(
             name,
             faces,
             base=MODEL,
-            margin=MARGIN,
-            budget=demo_budget(steps),
+            margin=SMALL.margin,
+            budget=SMALL.cut_to(steps),
             seed=seed,
             start=None if name == "baseline" else trained["baseline"],
             progress=progress,

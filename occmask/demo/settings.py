@@ -7,23 +7,20 @@ The optimiser settings were chosen on ORL pictures 4-5 of each person with train
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import OptionError, UnknownNameError
-from ..spec import Spec
-from ..training.budgets import SMALL, Budget
+from ..training.budgets import SMALL
 from ..training.methods import method_named, stage_recipe
 from ..training.recipe import Recipe
 
 MODEL = "from_tiny"
-MARGIN = Spec("cosface", scale=16.0, margin=0.2)
-FAR = 1e-2
 DEFAULT_RECIPES = ("baseline", "augmented", "from")
 ALL_RECIPES = (*DEFAULT_RECIPES, "frozen", "retrofit")
 
 # The question each recipe answers is a comparison with this other one.
-CONTROLS = {"augmented": "baseline", "from": "augmented", "frozen": "baseline", "retrofit": "frozen"}
+CONTROLS = {name: control for name in ALL_RECIPES if (control := method_named(name).control) is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +51,6 @@ class DemoSettings:
         object.__setattr__(self, "recipes", tuple(name for name in ALL_RECIPES if name in wanted))
 
 
-def demo_budget(steps: int | None) -> Budget:
-    """The small budget, or every stage cut to `steps`."""
-    return SMALL if steps is None else replace(SMALL, first_steps=steps, more_steps=steps)
-
-
 def demo_recipe(name: str, *, num_faces: int, seed: int, steps: int | None) -> Recipe:
     """What a method of the demo is trained by; each has one stage."""
-    return stage_recipe(method_named(name), 0, demo_budget(steps), num_faces=num_faces, seed=seed)
+    return stage_recipe(method_named(name), 0, SMALL.cut_to(steps), num_faces=num_faces, seed=seed)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..comparison.beliefs import beliefs
 from ..comparison.repeats import environment, fixed_box, merge, method_results, rank1_differences
+from ..comparison.settings import FAR
 from ..data.faces import FaceSet
 from ..data.orl import load_orl
 from ..data.split import people_folds, split_gallery_probes
@@ -30,7 +31,7 @@ from ..training.budgets import SMALL
 from ..training.methods import Trained
 from ..version import __version__
 from .methods import train_methods
-from .settings import CONTROLS, FAR, MARGIN, MODEL, DemoSettings, demo_recipe
+from .settings import CONTROLS, MODEL, DemoSettings, demo_recipe
 
 _FOLDS = 4
 _COMPARED = (("from", "baseline"), *CONTROLS.items())
@@ -134,7 +135,7 @@ def _settings(settings: DemoSettings, *, num_faces: int) -> dict[str, Any]:
     return {
         "data": "ORL, 40 people: gallery and training pictures 1-5, probes 6-10",
         "model": MODEL,
-        "margin loss": MARGIN.to_dict(),
+        "margin loss": SMALL.margin.to_dict(),
         "batch size": SMALL.common["batch_size"],
         "far": FAR,
         "confidence": 0.95,

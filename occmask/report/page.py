@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from .curves import curves_of, draw_curves, line_colour
+from .document import write_document
 from .figures import FacePicture, draw_pair
 from .listings import interval, settings, tables, text
 from .results import Results, condition_name, confidence_of, estimate, method_name, methods_of
@@ -33,29 +34,11 @@ def write_report(
     Methods, conditions, metrics or pictures that are missing are left out.  The page needs no network and no script.
     """
     sections = (_curves(results), _faces(results, pictures), tables(results), _limits(results), settings(results))
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{text(title)}</title>
-<style>
-{STYLE}
-</style>
-</head>
-<body>
-{_head(results, title)}
+    body = f"""{_head(results, title)}
 <main>
 {"".join(sections)}</main>
-{_foot(results)}
-</body>
-</html>
-"""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8")
-    return target
+{_foot(results)}"""
+    return write_document(path, title=title, styles=(STYLE,), body=body)
 
 
 def _head(results: Results, title: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from ..evaluation.metrics import Estimate
 from ..protocols.result import Result
 from .charts import area_chart, cmc_chart, occluder_chart, open_set_chart, roc_chart, score_charts
+from .document import write_document
 from .heat_map import heat_maps, map_note
 from .listings import text
 from .protocol_style import PROTOCOL_STYLE
@@ -60,20 +61,7 @@ def write_protocol_page(
         _notes(result),
         _made_with(result),
     )
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{text(title)}: {text(str(result.model.get("name") or "a model"))}</title>
-<style>
-{STYLE}
-{PROTOCOL_STYLE}
-</style>
-</head>
-<body>
-<header>
+    body = f"""<header>
 <p class="kicker">{text(f"occmask {result.versions.get('occmask', '')}".strip())}, protocol {text(result.protocol)}</p>
 <h1>{text(title)}</h1>
 <p class="lead">{text(sentence_of(result))}</p>
@@ -82,14 +70,10 @@ def write_protocol_page(
 {"".join(sections)}</main>
 <footer>
 <p class="note">{text(_CARE)}</p>
-{_about_pictures(result) if found and result.worst else ""}</footer>
-</body>
-</html>
-"""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8", errors="replace")  # file names need not be text
-    return target
+{_about_pictures(result) if found and result.worst else ""}</footer>"""
+    return write_document(
+        path, title=f"{title}: {result.model.get('name') or 'a model'}", styles=(STYLE, PROTOCOL_STYLE), body=body
+    )
 
 
 def _about_pictures(result: Result) -> str:

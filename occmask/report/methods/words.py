@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..results import Results, confidence_of
+from ..words import ORL_SOURCE, is_orl
 
 
 def how_it_was_made(results: Results) -> list[str]:
@@ -53,11 +54,9 @@ def limits_of(results: Results) -> list[str]:
 
 def credits_of(results: Results, *, faces: bool) -> list[str]:
     """The source of known faces, and what anyone using faces should mind; more so where the page shows some."""
-    data = str(results.get("settings", {}).get("data", ""))
-    source = "Faces: The Database of Faces (ORL), AT&T Laboratories Cambridge, taken between 1992 and 1994."
     care = (
         "Error rates differ between groups of people, and a small data set cannot show by how much: measure on the "
         "people concerned before anything depends on an answer."
     )
     personal = "This page shows people: share it as you would share their photographs."
-    return [*([source] if "orl" in data.lower() else []), care + (f" {personal}" if faces else "")]
+    return [*([ORL_SOURCE] if is_orl(results) else []), care + (f" {personal}" if faces else "")]
