@@ -1,3 +1,3 @@
-"""The tests of these plug-ins share the library's Hypothesis profiles; a plug-in elsewhere needs nothing of the kind."""
+"""The tests of these plug-ins share the Hypothesis profiles of the library; yours elsewhere need nothing of it."""
 
 import hypothesis_profiles  # noqa: F401 (loads one)
