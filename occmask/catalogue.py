@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from .data import DATASETS
 from .errors import OptionError, did_you_mean
 from .margins import MARGINS
+from .matching import MATCHERS
 from .models.config import COMPONENTS, MODELS
 from .occluders import OCCLUDERS, PLACEMENTS
 from .protocols import PROTOCOLS
@@ -20,6 +21,7 @@ KINDS: dict[str, Registry[Any]] = {
     "model": MODELS,
     **COMPONENTS,
     "margin": MARGINS,
+    "matcher": MATCHERS,
     "method": METHODS,
     "recipe": RECIPES,
     "objective": OBJECTIVES,

@@ -34,15 +34,17 @@ def coverage_loss(coverage: Tensor, truth: OcclusionTruth) -> Tensor:
 def answer_from_coverage(coverage: Tensor, *, k: int = 5) -> OcclusionAnswer:
     """What a person wants to know, from logits (B, 1, h, w) of "this place is covered".
 
-    A cell of the K x K grid is as probably covered as its places are on average; the box runs around the places of at
-    least a half; that anything is covered is as probable as it is of the likeliest cell.  Raises `ShapeError`.
+    `coverage` of the answer is the probability of each place.  A cell of the K x K grid is as probably covered as its
+    places are on average; the box runs around the places of at least a half; that anything is covered is as probable
+    as it is of the likeliest cell.  Raises `ShapeError`.
     """
     _check(coverage)
     if k < 1:
         raise OptionError(f"an answer has at least one cell a side, not k={k!r}")
     probability = coverage.sigmoid()
     cells = F.adaptive_avg_pool2d(probability, (k, k))[:, 0]
-    return OcclusionAnswer(cells, _box_around(probability[:, 0] >= 0.5).to(probability), cells.flatten(1).amax(1))
+    box = _box_around(probability[:, 0] >= 0.5).to(probability)
+    return OcclusionAnswer(cells, box, cells.flatten(1).amax(1), probability[:, 0])
 
 
 def _box_around(places: Tensor) -> Tensor:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from .errors import OptionError, UnknownNameError
+
 if TYPE_CHECKING:
     from torch import Tensor
+
+# Of an aligned face, left and right as they are in the picture; where they lie: `images.face_regions`.
+REGIONS = ("forehead", "eyes", "nose", "mouth", "chin", "left", "right")
 
 
 class FeatureShape(NamedTuple):
@@ -43,8 +48,10 @@ class FaceBatch(NamedTuple):
 class Occlusion(NamedTuple):
     """What an occlusion head says about a batch."""
 
-    mask: Tensor  # logits of "keep": (B, C, H, W) or (B, 1, H, W) gate the top map, (B, D) gates the embedding
-    pattern: Tensor | None = None  # the predictor's output: (B, P) class logits, or (B, 5) corners and a logit
+    mask: Tensor | None  # logits of "keep": (B, C, H, W) or (B, 1, H, W) gate the top map, (B, D) the embedding;
+    # None: this head says what is covered and leaves the face as it is
+    pattern: Tensor | None = None  # the predictor's output: (B, P) class logits, (B, 5) corners and a logit, or
+    # (B, 1, h, w) logits of "this place is covered"
 
 
 class Restoration(NamedTuple):
@@ -67,6 +74,33 @@ class OcclusionAnswer(NamedTuple):
     cells: Tensor  # (B, K, K) probability that the cell is covered; row 0 is the top of the image
     box: Tensor  # (B, 4) x0 y0 x1 y1 divided by W H W H; all zero = nothing is covered
     covered: Tensor  # (B,) probability that anything is covered
+    coverage: Tensor | None = None  # (B, h, w) the same as `cells` on the finest grid that the predictor has
+    regions: Tensor | None = None  # (B, len(REGIONS)) covered share of each region of the face
+
+    def region(self, name: str) -> Tensor:
+        """The covered share of a region of the face, one of `REGIONS`: (B,) in [0, 1].
+
+        Raises `UnknownNameError`, and `OptionError` for an answer of a head alone, which knows no face: ask
+        `model.occlusion(images)`.
+        """
+        if name not in REGIONS:
+            raise UnknownNameError("region", name, REGIONS)
+        if self.regions is None:
+            raise OptionError("this answer knows no regions of the face; ask model.occlusion(images) for one that does")
+        return self.regions[:, REGIONS.index(name)]
+
+    def is_covered(self, name: str, *, at_least: float = 0.5) -> Tensor:
+        """Whether at least this share of a region of the face is covered: (B,) bool.  Raises as `region` does."""
+        return self.region(name) >= at_least
+
+
+class Template(NamedTuple):
+    """What is kept of a face to compare it with others: who it is, place by place, and which places were seen."""
+
+    embedding: Tensor  # (B, D), not normalised
+    parts: Tensor | None = None  # (B, P, D) what each place of the top map adds to the embedding, row by row
+    visible: Tensor | None = None  # (B, P) visible share of each place, in [0, 1]; None: nobody looked
+    grid: tuple[int, int] | None = None  # rows and columns of the places; their product is P
 
 
 class FaceOutput(NamedTuple):
@@ -78,4 +112,5 @@ class FaceOutput(NamedTuple):
     pattern: Tensor | None = None  # see Occlusion.pattern; in training, or with occlusion=True
     coverage: Tensor | None = None  # (B, 1, h, w) logits of a refiner
     restoration: Restoration | None = None  # of a restorer; its image is what the trunk saw
+    parts: Tensor | None = None  # (B, P, D) summands of the embedding, place by place; only with parts=True
     part: Tensor | None = None  # (B, 4) of a part locator: the box that was looked at once more

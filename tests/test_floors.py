@@ -24,6 +24,7 @@ FLOORS = {
         "heads",
         "embeddings",
         "margins",
+        "matching",
         "occluders",
         "records",
         "evaluation",

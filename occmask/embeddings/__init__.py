@@ -11,7 +11,11 @@ if TYPE_CHECKING:
 
 
 class Embedding(Protocol):
-    """A module built as `factory(top: FeatureShape, **options)`; `width` is D."""
+    """A module built as `factory(top: FeatureShape, **options)`; `width` is D.
+
+    Optional: `parts(top)` gives, in evaluation, what each place of the map adds to the embedding, (B, H * W, D) row by
+    row; they sum to it.  With it faces can be compared on what both show.
+    """
 
     width: int
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import OptionError
@@ -31,3 +32,23 @@ class FlatEmbedding(nn.Module):
 
     def forward(self, top: Tensor) -> Tensor:  # (B, C, H, W) -> (B, D)
         return self.bn2(self.fc(self.dropout(self.bn1(top))))  # type: ignore[no-any-return]
+
+    def parts(self, top: Tensor) -> Tensor:  # (B, C, H, W) -> (B, H * W, D)
+        """What each place of the top map adds to the embedding; over the places they sum to it.  In evaluation only.
+
+        The layers after the dropout are affine, so the embedding is a sum over places.  What none of them owns, the
+        value of a map that is wholly at its means, is shared out equally: a place that is at its means adds that share
+        and nothing else.
+        """
+        if self.training:
+            raise OptionError("an embedding falls into parts in evaluation only; call model.eval() first")
+        mean, variance, bias = self.bn2.running_mean, self.bn2.running_var, self.fc.bias
+        assert mean is not None
+        assert variance is not None
+        assert bias is not None
+        gain = self.bn2.weight * torch.rsqrt(variance + self.bn2.eps)  # (D,)
+        weight = self.fc.weight * gain[:, None, None, None]  # (D, C, H, W)
+        own_mean = torch.einsum("chw,dchw->hwd", self.bn1.bias[0], weight)
+        rest = (bias - mean) * gain + self.bn2.bias + own_mean.sum((0, 1))  # (D,)
+        own = torch.einsum("bchw,dchw->bhwd", self.bn1(top), weight) - own_mean
+        return (own + rest / (top.shape[2] * top.shape[3])).flatten(1, 2)

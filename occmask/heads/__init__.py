@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class OcclusionHead(Protocol):
     """A module built as `factory(shapes: FaceShapes, **options)` and called with the backbone's maps.
 
-    Three attributes are optional.  `threshold: float | None` makes the model gate hard at that value.
+    Four attributes are optional.  `gates: bool`, False: this head says what is covered and gives no mask, so that the
+    embedding is what it would be without it.  `threshold: float | None` makes the model gate hard at that value.
     `mask_logits(maps) -> Tensor` gives the mask alone: a head that has it pays for its pattern only
     when somebody asks; without it the whole head runs every time.  `predict_pattern(gate) -> Tensor` predicts
     from the soft mask, sigmoid(logits), alone: a head that has both is given the gate that the model has
@@ -50,7 +51,11 @@ class PatternPredictor(Protocol):
     def answer(self, pattern: Tensor) -> OcclusionAnswer: ...
 
 
-HEADS: Registry[OcclusionHead] = Registry("head", "occmask.heads", {"from": "occmask.heads.from_head:FromHead"})
+HEADS: Registry[OcclusionHead] = Registry(
+    "head",
+    "occmask.heads",
+    {"from": "occmask.heads.from_head:FromHead", "occupancy": "occmask.heads.occupancy:OccupancyHead"},
+)
 
 MASK_DECODERS: Registry[MaskDecoder] = Registry(
     "mask decoder",

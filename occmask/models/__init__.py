@@ -9,6 +9,7 @@ from .builder import build, list_models
 from .config import MODELS, ModelConfig
 
 if TYPE_CHECKING:
+    from .attaching import attach
     from .face import FaceModel
     from .filling import LoadReport
     from .inference import optimize
@@ -19,6 +20,7 @@ _LAZY = {  # these import torch; listing and configuring must not
     "ExportReport": "programs",
     "FaceModel": "face",
     "LoadReport": "filling",
+    "attach": "attaching",
     "export": "programs",
     "load_model": "weights",
     "load_weights": "weights",
@@ -32,6 +34,7 @@ __all__ = [
     "FaceModel",
     "LoadReport",
     "ModelConfig",
+    "attach",
     "build",
     "export",
     "list_models",

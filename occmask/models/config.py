@@ -25,6 +25,7 @@ COMPONENTS: dict[str, Registry[Any]] = {
     "backbone": BACKBONES,
     "refiner": REFINERS,
     "head": HEADS,
+    "gate": HEADS,
     "embedding": EMBEDDINGS,
     "mask_decoder": MASK_DECODERS,
     "pattern_predictor": PATTERN_PREDICTORS,

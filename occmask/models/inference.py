@@ -25,10 +25,14 @@ class InferenceModel(FaceModel):
         self.backbone, self.embedding, self.head = parts.backbone, parts.embedding, parts.head
         self.eval()
 
-    def forward(self, images: Tensor, *, occlusion: bool = False, clean: bool = False) -> FaceOutput:
-        """As the original in evaluation, except that `occlusion=True` is an `OptionError`."""
+    def forward(
+        self, images: Tensor, *, occlusion: bool = False, clean: bool = False, parts: bool = False
+    ) -> FaceOutput:
+        """As the original in evaluation, except that `occlusion=True` and `parts=True` are an `OptionError`."""
         if occlusion:
             raise _no_pattern()
+        if parts:
+            raise OptionError("the embedding of an optimized model no longer falls into parts; ask the original model")
         return super().forward(images.contiguous(memory_format=torch.channels_last), clean=clean)
 
     def train(self, mode: bool = True) -> InferenceModel:
@@ -67,6 +71,8 @@ def optimize(model: FaceModel) -> FaceModel:
     if optimized.refiner is None:  # otherwise what runs between the stages is not in the graph that is folded
         fold_batchnorms(optimized.backbone, (image,))  # type: ignore[arg-type]
     fold_batchnorms(optimized.embedding, (maps[-1],))  # type: ignore[arg-type]
+    if optimized.head is not None and not optimized.gates:
+        optimized.head = None  # the embedding is the same without it
     if optimized.head is not None:
         path = _MaskPath(optimized.head)  # type: ignore[arg-type]
         read = fold_batchnorms(path, maps)
@@ -88,6 +94,7 @@ class _MaskPath(nn.Module):
         if mask_logits is not None:
             return mask_logits(maps)  # type: ignore[no-any-return]
         found: Occlusion = self.head(maps)
+        assert found.mask is not None  # only heads that gate are asked
         return found.mask
 
 

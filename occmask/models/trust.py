@@ -111,7 +111,11 @@ class Trust:
         if not isinstance(found, OcclusionAnswer):
             raise self._lie("head", f"answered with {_told(found)}", "an occmask.OcclusionAnswer")
         side = found.cells.shape[-1] if isinstance(found.cells, Tensor) and found.cells.ndim else 0
-        for name, value, shape in zip(found._fields, found, ((side, side), (4,), ()), strict=True):
+        shapes: dict[str, tuple[int, ...]] = {"cells": (side, side), "box": (4,), "covered": ()}
+        if found.coverage is not None:
+            shapes["coverage"] = tuple(found.coverage.shape[-2:])
+        for name, shape in shapes.items():
+            value = getattr(found, name)
             self._tensor("head", f"an answer's {name}", value, shape, pattern)
             if not torch.compiler.is_compiling() and value.numel():
                 low, high = torch.stack(torch.aminmax(value.detach())).tolist()

@@ -73,13 +73,15 @@ def check_answer(exam: Examination, answer: object, k: int | None) -> None:
     """An answer for a batch: probabilities, boxes in order, K x K cells (`k` of them a side, if that is known)."""
     exam.require(isinstance(answer, OcclusionAnswer), f"answers with an OcclusionAnswer, not a {type(answer).__name__}")
     assert isinstance(answer, OcclusionAnswer)
-    cells, box, covered = answer
+    cells, box, covered = answer[:3]
     side = k if k is not None else int(cells.shape[-1])
     exam.require_shape(cells, (BATCH, side, side), "the answer's cells, as many down as across,")
     exam.require_shape(box, (BATCH, 4), "the answer's box")
     exam.require_shape(covered, (BATCH,), "the answer's covered")
     exam.require_finite(answer, "in the answer")
-    for name, tensor in answer._asdict().items():
+    if answer.coverage is not None:
+        exam.require_shape(answer.coverage, (BATCH, *answer.coverage.shape[-2:]), "the answer's coverage")
+    for name, tensor in ((name, value) for name, value in answer._asdict().items() if value is not None):
         inside = bool(((tensor >= 0) & (tensor <= 1)).all())
         exam.require(inside, f"answers with {name} in [0, 1], not [{tensor.min():.3g}, {tensor.max():.3g}]")
     exam.require(bool((box[:, :2] <= box[:, 2:]).all()), "answers with boxes x0 y0 x1 y1 whose corners are in order")

@@ -18,13 +18,14 @@ from .modules import check_gradients, check_module
 def check_head(head: Component[OcclusionHead], *, face_shapes: tuple[FaceShapes, ...] = FACE_SHAPES) -> None:
     """Raise `AssertionError` unless an occlusion head keeps its protocol (`occmask.heads.OcclusionHead`).
 
-    Checked at each of `face_shapes`: mask and pattern come as declared; the mask is differentiable and so is the loss,
-    and together they train every trainable parameter; the loss is a finite scalar whatever is covered, nothing
-    included; `answer` speaks in probabilities and ordered boxes; `mask_logits`, if there is one, is forward's mask, and
-    `predict_pattern` of its soft mask is forward's pattern; and what is checked of every module: finite, repeatable and
-    face by face in evaluation, the same type in training, inputs untouched, state_dict; torch.export for any batch,
-    torch.compile in one graph; float64, bfloat16, another device; no tensor kept after a call, what is saved for the
-    backward pass grows with the batch at most; and a docstring that says what the component and each option is.
+    Checked at each of `face_shapes`: mask and pattern come as declared, no mask where `gates` is False; the mask is
+    differentiable and so is the loss, and together they train every trainable parameter; the loss is a finite scalar
+    whatever is covered, nothing included; `answer` speaks in probabilities and ordered boxes; `mask_logits`, if there
+    is one, is forward's mask, and `predict_pattern` of its soft mask is forward's pattern; and what is checked of every
+    module: finite, repeatable and face by face in evaluation, the same type in training, inputs untouched, state_dict;
+    torch.export for any batch, torch.compile in one graph; float64, bfloat16, another device; no tensor kept after a
+    call, what is saved for the backward pass grows with the batch at most; and a docstring that says what the component
+    and each option is.
     """
     for exam, shapes in examinations(HEADS, head, by_image(face_shapes)):
         with seeded():
@@ -67,19 +68,12 @@ def _check_head(exam: Examination, shapes: FaceShapes) -> None:
     with exam.clause("takes the backbone's maps, finest first, in training"):
         occlusion = head.train()(maps)
     exam.require(isinstance(occlusion, Occlusion), f"returns an occmask.Occlusion, not a {type(occlusion).__name__}")
-    exam.require(isinstance(occlusion.mask, Tensor), f"returns a mask, not a {type(occlusion.mask).__name__}")
-    found = tuple(occlusion.mask.shape)
-    exam.require(
-        found[:1] == (BATCH,) and _is_mask_shape(found[1:], shapes),
-        f"returns for each face a mask of shape {_forms(shapes)}, not {found} for {BATCH} faces",
-    )
     _require_pattern(exam, occlusion.pattern)
-    exam.require(occlusion.mask.requires_grad, "learns from the identity loss too, but its mask is detached")
-    reached = torch.autograd.grad(occlusion.mask.sum(), maps, retain_graph=True, allow_unused=True)
-    exam.require(
-        any(gradient is not None for gradient in reached),
-        "passes the mask's gradient on to the maps, but none of them gets any",
-    )
+    gates = getattr(head, "gates", True)
+    if gates:
+        _require_mask(exam, occlusion.mask, maps, shapes)
+    else:
+        exam.require(occlusion.mask is None, "says by `gates` that it has no mask, and returns one")
     loss = check_loss(exam, lambda truth: head.loss(occlusion, truth), shapes.image)
     check_gradients(exam, head, occlusion.mask, loss)
 
@@ -87,7 +81,7 @@ def _check_head(exam: Examination, shapes: FaceShapes) -> None:
     check_module(exam, lambda: exam.build(shapes), (maps,))
     with torch.no_grad():
         occlusion = head.eval()(maps)
-        if hasattr(head, "mask_logits"):
+        if gates and hasattr(head, "mask_logits"):
             with exam.clause("gives the mask alone by mask_logits(maps)"):
                 alone = head.mask_logits(maps)
             exam.require_same(alone, occlusion.mask, "gives by mask_logits(maps) the mask that forward gives")
@@ -104,6 +98,23 @@ def _check_head(exam: Examination, shapes: FaceShapes) -> None:
             loss = head.loss(precise, truths(shapes.image)["some faces covered"])
             exam.require_finite((loss, head.answer(precise.pattern)), "in float64")
     check_description(exam, shapes)
+
+
+def _require_mask(exam: Examination, mask: object, maps: tuple[Tensor, ...], shapes: FaceShapes) -> None:
+    """Of a form that there is, and learning from the identity loss."""
+    exam.require(isinstance(mask, Tensor), f"returns a mask, not a {type(mask).__name__}")
+    assert isinstance(mask, Tensor)
+    found = tuple(mask.shape)
+    exam.require(
+        found[:1] == (BATCH,) and _is_mask_shape(found[1:], shapes),
+        f"returns for each face a mask of shape {_forms(shapes)}, not {found} for {BATCH} faces",
+    )
+    exam.require(mask.requires_grad, "learns from the identity loss too, but its mask is detached")
+    reached = torch.autograd.grad(mask.sum(), maps, retain_graph=True, allow_unused=True)
+    exam.require(
+        any(gradient is not None for gradient in reached),
+        "passes the mask's gradient on to the maps, but none of them gets any",
+    )
 
 
 def _check_decoder(exam: Examination, shapes: FaceShapes) -> None:

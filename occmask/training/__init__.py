@@ -21,11 +21,17 @@ RECIPES: Registry[Recipe] = Registry(
         "from": "occmask.training.recipe:from_",
         "retrofit": "occmask.training.recipe:retrofit",
         "frozen": "occmask.training.recipe:frozen",
+        "occupancy": "occmask.training.recipe:occupancy",
     },
 )
 
 OBJECTIVES: Registry[Objective] = Registry(
-    "objective", "occmask.objectives", {"identity": "occmask.training.identity:IdentityObjective"}
+    "objective",
+    "occmask.objectives",
+    {
+        "identity": "occmask.training.identity:IdentityObjective",
+        "occlusion": "occmask.training.occlusion:OcclusionObjective",
+    },
 )
 
 # A method's factory takes nothing and returns plain data.

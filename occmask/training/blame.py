@@ -33,7 +33,7 @@ def check_losses(losses: Any, recipe: Recipe) -> Losses:
     raise TrainingError(f"{_named_objective(recipe)} returned {wrong}; promised is an occmask.Losses of scalar tensors")
 
 
-def who_made_nan(model: FaceModel, loss: MarginLoss, losses: Losses, batch: FaceBatch, recipe: Recipe) -> str:
+def who_made_nan(model: FaceModel, loss: nn.Module, losses: Losses, batch: FaceBatch, recipe: Recipe) -> str:
     """Words for the first component whose answer to this batch is not finite.
 
     The batch runs once more without gradients.  What is finite then too, such as a batch of other dropout, is put down
@@ -43,7 +43,8 @@ def who_made_nan(model: FaceModel, loss: MarginLoss, losses: Losses, batch: Face
     if culprit is not None:
         return culprit
     with torch.no_grad(), torch.random.fork_rng():
-        if losses.embedding is not None and not _finite(loss.eval()(losses.embedding, batch.label)):
+        e = losses.embedding
+        if isinstance(loss, MarginLoss) and e is not None and not _finite(loss.eval()(e, batch.label)):
             return f"the loss of {_named('margin', MARGINS, loss.spec.name)}"
     bad = [name for name, term in losses.terms.items() if not _finite(term)]
     occlusion = [part for part in recipe.parts if hasattr(getattr(model, part), "loss")]
@@ -52,9 +53,9 @@ def who_made_nan(model: FaceModel, loss: MarginLoss, losses: Losses, batch: Face
     return f"the {' and '.join(bad) or 'total'} loss of {_named_objective(recipe)}"
 
 
-def whose_gradient(model: FaceModel, loss: MarginLoss, recipe: Recipe) -> str:
+def whose_gradient(model: FaceModel, loss: nn.Module, recipe: Recipe) -> str:
     """Words for the part in which a backward pass, which goes from the loss to the pictures, first was not finite."""
-    if _spoilt(loss):
+    if isinstance(loss, MarginLoss) and _spoilt(loss):
         return f"the gradient of {_named('margin', MARGINS, loss.spec.name)}"
     for part in reversed(PARTS):
         module = getattr(model, part)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from ..margins.loss import MarginLoss
 from ..models.face import FaceModel
 from ..models.files import read_tensors, write_tensors
 from ..models.weights import TRAINING, load_weights, model_metadata, model_tensors
@@ -61,7 +62,7 @@ def resume_checkpoint(
     state["state"] = _optimiser_slots(tensors)
     loss_state = _state(path, tensors, _LOSS, loss, advice="loss (they differ in {}); resume with the same margin")
     own = _state(path, tensors, _OBJECTIVE, objective, advice="objective (they differ in {}); resume with the same")
-    load_weights(model, path, loss=loss)
+    load_weights(model, path, loss=loss if isinstance(loss, MarginLoss) else None)
     objective.load_state_dict(own)
     loss.load_state_dict(loss_state)  # beside the class weights, what an adaptive margin has learnt
     optimiser.load_state_dict(state)

@@ -42,7 +42,7 @@ class TrainingSummary(NamedTuple):
 
 def train(
     model: FaceModel,
-    loss: MarginLoss,
+    loss: MarginLoss | None,
     faces: FaceSet,
     recipe: Recipe,
     *,
@@ -54,30 +54,35 @@ def train(
 ) -> TrainingSummary:
     """Train `model` and `loss` in place, both in evaluation mode afterwards.
 
+    `loss` may be None for a recipe whose objective names nobody, such as "occupancy"; the people of `faces` do not
+    matter then.
+
     `out`: a folder for `last.safetensors` (replaced atomically every `recipe.checkpoint_every` steps and
     at the end) and `log.jsonl`; None keeps nothing.  `resume`: go on from `out/last.safetensors`; on a CPU the weights
     end bit for bit as without the interruption.
     Raises `TrainingError`, `OptionError`, `CheckpointError` or `DataError`.
     """
     folder = Path(out) if out is not None else None
-    _check(model, loss, faces, recipe)
+    model.config.input_spec.check(size=faces.image_size, template=faces.template)
+    _check_people(model, loss, faces, recipe)
+    _check_parts(model, recipe)
     where = usable_device(device)
     model.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loss.to(where)
+    classes = nn.Module() if loss is None else loss.to(where)  # of people; an empty module has none
     torch.manual_seed(recipe.seed)
     objective = _objective(model, loss, recipe).to(where)
-    with training_mode(model, loss, recipe):
+    with training_mode(model, classes, recipe):
         optimiser = build_optimiser(
             recipe.optimiser,
             model,
-            loss,
+            classes,
             objective,
             parts_learning_rate=recipe.parts_learning_rate,
             weight_decay=recipe.weight_decay,
         )
         done, total = 0, recipe.num_steps(len(faces))
         if folder is not None:
-            done = _open_folder(folder, model, loss, objective, optimiser, recipe, resume=resume)
+            done = _open_folder(folder, model, classes, objective, optimiser, recipe, resume=resume)
         finish = getattr(objective, "finish", None)
         more = 0 if finish is None else objective.finishing_batches
         stream = _stream(faces, recipe, model, batches=total + more, clean=objective.needs_clean)
@@ -87,7 +92,7 @@ def train(
         for index in range(done, total):
             batch = next(batches)
             set_learning_rate(optimiser, recipe.schedule, index=index, total=total, warm_up=recipe.warm_up)
-            result = training_step(model, loss, objective, optimiser, batch, recipe, index=index)
+            result = training_step(model, classes, objective, optimiser, batch, recipe, index=index)
             entry = meter.read(result, batch, index=index, last=index + 1 == total)
             bar.update()
             if entry is not None:
@@ -97,14 +102,14 @@ def train(
                     rate = optimiser.param_groups[0]["lr"]
                     append_log(folder / "log.jsonl", {"recipe": recipe.name, **entry, "learning_rate": rate})
             if folder is not None and (index + 1) % recipe.checkpoint_every == 0 and index + 1 < total:
-                save_checkpoint(_last(folder), model, loss, objective, optimiser, recipe, steps_done=index + 1)
+                save_checkpoint(_last(folder), model, classes, objective, optimiser, recipe, steps_done=index + 1)
         bar.close()
         if finish is not None and done < total:
             model.eval()
             with torch.no_grad():
                 finish(model, batches)
         if folder is not None and done < total:
-            save_checkpoint(_last(folder), model, loss, objective, optimiser, recipe, steps_done=total)
+            save_checkpoint(_last(folder), model, classes, objective, optimiser, recipe, steps_done=total)
     return TrainingSummary(
         total, time.perf_counter() - start, meter.loss, meter.accuracy, _last(folder) if folder else None
     )
@@ -131,7 +136,7 @@ def _stream(faces: FaceSet, recipe: Recipe, model: FaceModel, *, batches: int, c
 class _Meter:
     """Means since the last logged step; the accuracy is that of the logged step's batch."""
 
-    def __init__(self, margin: MarginLoss, recipe: Recipe):
+    def __init__(self, margin: MarginLoss | None, recipe: Recipe):
         self.margin, self.recipe = margin, recipe
         self.loss = self.accuracy = float("nan")
         self._restart()
@@ -150,7 +155,7 @@ class _Meter:
         entry: dict[str, Any] = {"step": index + 1, "loss": self.loss}
         for name in result.terms:
             entry[f"{name}_loss"] = sum(r.terms[name] for r in self.results) / count
-        if result.embedding is not None:
+        if result.embedding is not None and self.margin is not None:
             self.accuracy = (self.margin.predict(result.embedding) == batch.label).float().mean().item()
             entry["accuracy"] = self.accuracy
         entry["images_per_second"] = self.images / (time.perf_counter() - self.since)
@@ -158,8 +163,17 @@ class _Meter:
         return entry
 
 
-def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -> None:
-    model.config.input_spec.check(size=faces.image_size, template=faces.template)
+def _check_people(model: FaceModel, loss: MarginLoss | None, faces: FaceSet, recipe: Recipe) -> None:
+    if not getattr(OBJECTIVES[recipe.objective.name], "names_people", True):
+        if loss is not None:
+            raise OptionError(
+                f"recipe {recipe.name!r} names nobody and trains no class weights; give None for the loss"
+            )
+        return
+    if loss is None:
+        raise OptionError(
+            f"recipe {recipe.name!r} learns who people are; give it a loss, such as occmask.build_loss makes"
+        )
     if faces.num_people < 2:
         raise TrainingError(f"training needs faces of at least 2 people, and this set has {faces.num_people}")
     if faces.labels.max() >= faces.num_people:
@@ -171,6 +185,9 @@ def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -
         )
     if loss.embedding_dim != model.width:
         raise OptionError(f"the model embeds in {model.width} dimensions; build the loss with that embedding_dim")
+
+
+def _check_parts(model: FaceModel, recipe: Recipe) -> None:
     missing = [name for name in recipe.parts if name not in model.config.occlusion_parts]
     if missing:
         raise OptionError(
@@ -182,7 +199,7 @@ def _check(model: FaceModel, loss: MarginLoss, faces: FaceSet, recipe: Recipe) -
         raise OptionError(f"recipe {recipe.name!r} trains without a {extra[0]}; build the model with {extra[0]}=None")
 
 
-def _objective(model: FaceModel, loss: MarginLoss, recipe: Recipe) -> Any:
+def _objective(model: FaceModel, loss: MarginLoss | None, recipe: Recipe) -> Any:
     """An `Objective` that is also the module it has to be."""
     objective = OBJECTIVES.build(recipe.objective, model, loss, recipe)
     if not isinstance(objective, nn.Module) or not isinstance(getattr(objective, "needs_clean", None), bool):
@@ -200,7 +217,7 @@ def _last(folder: Path) -> Path:
 def _open_folder(
     folder: Path,
     model: FaceModel,
-    loss: MarginLoss,
+    loss: nn.Module,
     objective: nn.Module,
     optimiser: torch.optim.Optimizer,
     recipe: Recipe,

@@ -27,8 +27,10 @@ class Objective(Protocol):
     It is called with the model and the margin loss that it trains, and keeps neither; parameters of its own (another
     classifier, a discriminator) are trained along, saved in checkpoints and gone afterwards.  `needs_clean` asks for
     `FaceBatch.clean`, the same faces without what covers them.
-    Optional: `finish(model, batches)` is called once after the last step, with the model in evaluation mode and
-    `finishing_batches` more batches of the same stream: for what is counted rather than learnt.
+    Two things are optional.  `names_people: bool` is read from the factory before building; False lets it train
+    without a margin loss, on faces without identities.  `finish(model, batches)` is called once after the last step,
+    with the model in evaluation mode and `finishing_batches` more batches of the same stream: for what is counted
+    rather than learnt.
     """
 
     needs_clean: bool

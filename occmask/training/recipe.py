@@ -32,7 +32,8 @@ class Recipe:
     occluders: tuple[Spec, ...] = TRAIN_OCCLUDERS  # what covers the others
     placement: Spec = Spec("anywhere")  # and where it goes
     objective: Spec = Spec("identity")  # what a step minimises
-    freezes: tuple[str, ...] = ()  # parts that keep their weights and BatchNorm statistics; `CLASSIFIER` is one
+    # what keeps its weights and BatchNorm statistics: parts, what is inside them ("head.gate"), or `CLASSIFIER`
+    freezes: tuple[str, ...] = ()
     epochs: float = 40.0
     batch_size: int = 512
     optimiser: Spec = Spec("sgd", learning_rate=0.1, momentum=0.9, nesterov=False)
@@ -81,7 +82,7 @@ class Recipe:
 
     def _names(self, option: str, known: tuple[str, ...]) -> tuple[str, ...]:
         value = getattr(self, option)
-        if isinstance(value, str) or any(name not in known for name in value):
+        if isinstance(value, str) or any(name.split(".")[0] not in known for name in value):
             raise OptionError(f"recipe {self.name!r}: {option} is a list of some of {', '.join(known)}, not {value!r}")
         return tuple(value)
 
@@ -151,6 +152,28 @@ def retrofit(**changes: Any) -> Recipe:
 def frozen(**changes: Any) -> Recipe:
     """The control of `retrofit`: trunk frozen, the embedding trained on the same covered faces, no mask branch."""
     return augmented().override(**{"name": "frozen", "freezes": ("backbone",), **changes})
+
+
+def occupancy(**changes: Any) -> Recipe:
+    """What is covered, learnt by an `occupancy` head on a recogniser that stays as it is; needs no identities."""
+    recipe = Recipe(
+        name="occupancy",
+        parts=("head",),
+        starts_from=None,
+        clean_share=1 / 3,
+        objective=Spec("occlusion"),
+        freezes=("backbone", "embedding", "head.gate"),
+        epochs=1.0,
+        batch_size=64,
+        optimiser=Spec("adamw", learning_rate=3e-3),
+        schedule=Spec("cosine"),
+        warm_up=0.05,
+        weight_decay=1e-2,
+        clip_gradient=5.0,
+        jitter=0.15,
+        shift=4,
+    )
+    return recipe.override(**changes)
 
 
 def recipe_named(name: str, **changes: Any) -> Recipe:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
-from ..margins.loss import MarginLoss
 from ..models.face import FaceModel
 from ..shapes import FaceBatch
 from .blame import check_losses, who_made_nan, whose_gradient
@@ -28,7 +27,7 @@ class StepResult(NamedTuple):
 
 
 @contextmanager
-def training_mode(model: FaceModel, loss: MarginLoss, recipe: Recipe) -> Iterator[None]:
+def training_mode(model: FaceModel, loss: nn.Module, recipe: Recipe) -> Iterator[None]:
     """Training mode, and evaluation mode afterwards; what the recipe freezes learns nothing in between.
 
     A frozen part takes no gradient and keeps its BatchNorm statistics.
@@ -37,7 +36,7 @@ def training_mode(model: FaceModel, loss: MarginLoss, recipe: Recipe) -> Iterato
     loss.train()
     frozen: list[nn.Parameter] = []
     for name in recipe.freezes:
-        part = loss if name == CLASSIFIER else getattr(model, name)
+        part = loss if name == CLASSIFIER else _inside(model, name)
         if isinstance(part, nn.Module):
             frozen += [parameter for parameter in part.parameters() if parameter.requires_grad]
             part.eval()
@@ -52,9 +51,17 @@ def training_mode(model: FaceModel, loss: MarginLoss, recipe: Recipe) -> Iterato
         loss.eval()
 
 
+def _inside(model: FaceModel, path: str) -> nn.Module | None:
+    """What lies at a dotted path, if the model has it."""
+    try:
+        return model.get_submodule(path)
+    except AttributeError:
+        return None
+
+
 def training_step(
     model: FaceModel,
-    loss: MarginLoss,
+    loss: nn.Module,
     objective: Objective,
     optimiser: torch.optim.Optimizer,
     batch: FaceBatch,
@@ -66,7 +73,7 @@ def training_step(
 
     Raises `TrainingError`, before anything is updated, when the loss or its gradient is not finite.
     """
-    losses = check_losses(objective(model, loss, batch), recipe)
+    losses = check_losses(objective(model, loss, batch), recipe)  # type: ignore[arg-type]
     _require_finite(
         losses.total, "loss", losses.terms, index, recipe, lambda: who_made_nan(model, loss, losses, batch, recipe)
     )
