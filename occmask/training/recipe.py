@@ -159,7 +159,7 @@ def occupancy(**changes: Any) -> Recipe:
     recipe = Recipe(
         name="occupancy",
         parts=("head",),
-        starts_from=None,
+        starts_from="baseline",
         clean_share=1 / 3,
         objective=Spec("occlusion"),
         freezes=("backbone", "embedding", "head.gate"),
