@@ -17,6 +17,7 @@ from ..data.split import people_folds
 from ..errors import DataError
 from ..evaluation.bootstrap import Bootstrap
 from ..measure import plain, probes_by_condition
+from ..spec import Spec
 from ..version import __version__
 from .figures import METRICS, Run, Table, tabulate
 from .scoring import scores_by_condition
@@ -98,7 +99,7 @@ def _settings(settings: MatcherSettings, data: str, folds: int) -> dict[str, Any
     return {
         "data": data,
         "model": settings.model,
-        "changes": dict(settings.changes),
+        "changes": {name: v.to_dict() if isinstance(v, Spec) else v for name, v in settings.changes.items()},
         "head": settings.head.to_dict(),
         "head_steps": settings.head_steps if settings.steps is None else settings.steps,
         "steps": [budget.first_steps, budget.more_steps],
