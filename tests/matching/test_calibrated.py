@@ -12,7 +12,7 @@ from torch import Tensor
 
 import occmask
 from occmask import Spec, Template
-from occmask.matching.calibrated import fit_score_calibration
+from occmask.matching.calibration_fit import calibration_of, fit_score_calibration, impostor_scores
 
 PARTS, WIDTH = 20, 6
 FAR = 0.02
@@ -39,12 +39,10 @@ def impostors(matcher: Spec | str, clean: Template, covered: Template) -> Tensor
     return scores[~torch.eye(len(scores), dtype=torch.bool)]
 
 
-def fitted(far: float = FAR) -> Spec:
+def fitted() -> Spec:
     sets = [people(150, visible=v, seed=i) for i, v in enumerate((1.0, 0.8, 0.6, 0.4, 0.25))]
     labels = torch.arange(150).repeat(5)  # a covered face is compared with other people's alone
-    return fit_score_calibration(
-        stacked(*sets), labels, matcher="parts", clean=torch.arange(750) < 150, far=far, bins=12
-    )
+    return fit_score_calibration(stacked(*sets), labels, matcher="parts", clean=torch.arange(750) < 150)
 
 
 def far_factors(matcher: Spec | str) -> list[float]:
@@ -136,10 +134,29 @@ def test_numbers_that_are_no_calibration_are_refused(options, told):
         occmask.MATCHERS.build(Spec("calibrated", **options))
 
 
+def test_impostors_of_several_recognisers_are_put_together():
+    sets = [people(40, visible=v, seed=i) for i, v in enumerate((1.0, 0.5))]
+    template, labels, clean = stacked(*sets), torch.arange(40).repeat(2), torch.arange(80) < 40
+    alone = impostor_scores(template, labels, matcher="parts", clean=clean)
+    assert len(alone.scores) == 80 * 79 / 2 - 40  # a face and the same person's covered one are no impostors
+    assert int(alone.clean.sum()) == 40 * 39 / 2
+    once = fit_score_calibration(template, labels, matcher="parts", clean=clean, bins=2)
+    twice = calibration_of([alone, alone], matcher="parts", bins=2)
+    for option in ("shares", "middles", "tails"):
+        assert twice.options[option] == pytest.approx(once.options[option], abs=0.02)
+
+
+@pytest.mark.parametrize("options", [{"tail": 0.5}, {"tail": 0}, {"bins": 0}])
+def test_what_is_no_tail_and_no_number_of_bins_is_refused(options):
+    faces = people(40, visible=0.5, seed=0)
+    with pytest.raises(occmask.OptionError, match=next(iter(options))):
+        fit_score_calibration(faces, torch.arange(40), **options)
+
+
 def test_too_few_impostors_and_unknown_visibility_are_refused():
     few = people(6, visible=0.5, seed=1)
-    with pytest.raises(occmask.DataError, match="larger far"):
-        fit_score_calibration(few, torch.arange(6), matcher="parts", far=0.01)
+    with pytest.raises(occmask.DataError, match="larger tail"):
+        fit_score_calibration(few, torch.arange(6), matcher="parts")
     with pytest.raises(occmask.ShapeError, match="nobody looked"):
         fit_score_calibration(few._replace(visible=None), torch.arange(6))
     with pytest.raises(occmask.ShapeError, match=r"labels are \(6,\)"):
