@@ -101,11 +101,27 @@ def mixed(names: Sequence[str], rng: Generator, height: int, width: int) -> Pixe
 
 
 def _piece(names: Sequence[str], rng: Generator, height: int, width: int) -> NDArray[np.float32]:
-    """A piece of a random texture in [0, 1], turned by a multiple of 90 degrees."""
-    name, quarter = names[int(rng.integers(len(names)))], int(rng.integers(4))
+    """A piece of a random texture in [0, 1], turned by a multiple of 90 degrees, or a small one again and again."""
+    name = names[int(rng.integers(len(names)))]
+    if rng.random() < 0.35:
+        return _repeated(name, rng, height, width)
+    quarter = int(rng.integers(4))
     size = (width, height) if quarter % 2 else (height, width)
     turned: NDArray[np.float32] = np.rot90(cut(name, rng, *size), quarter).astype(np.float32)
     return turned / np.float32(255)
+
+
+def _repeated(name: str, rng: Generator, height: int, width: int) -> NDArray[np.float32]:
+    """A small piece of a texture as a tile, every other one of which may be mirrored, inverted or set off."""
+    tall, wide = (int(n) for n in rng.integers(4, 29, 2))
+    tile = cut(name, rng, tall, wide).astype(np.float32) / np.float32(255)
+    kind = int(rng.integers(4))
+    other = (tile, tile[:, ::-1], 1 - tile, np.roll(tile, tall // 2, 0))[kind]
+    pair = np.concatenate([tile, other], axis=1)
+    below = pair if rng.random() < 0.5 else np.roll(pair, wide, 1)
+    block = np.concatenate([pair, below])
+    repeats = (-(-height // len(block)), -(-width // block.shape[1]), 1)
+    return np.tile(block, repeats)[:height, :width]
 
 
 def _alpha(piece: NDArray[np.float64], height: int, width: int) -> NDArray[np.uint8]:

@@ -47,6 +47,8 @@ class Recipe:
     flip: bool = True
     jitter: float = 0.0  # largest change of the contrast, as a share
     shift: int = 0  # largest move of the picture, in pixels
+    warp: float = 0.0  # largest change of its scale, as a share; it is turned, too: see `data.variation`
+    relight: float = 0.0  # how much light and shadow vary over it
     seed: int = 0
     log_every: int = 10  # steps
     checkpoint_every: int = 500  # steps
@@ -61,7 +63,7 @@ class Recipe:
         object.__setattr__(self, "freezes", self._names("freezes", (*PARTS, CLASSIFIER)))
         for option in ("epochs", "batch_size", "log_every", "checkpoint_every"):
             self._require(option, lambda v: v > 0, "is positive")
-        for option in ("clean_share", "warm_up", "jitter"):
+        for option in ("clean_share", "warm_up", "jitter", "warp", "relight"):
             self._require(option, lambda v: 0 <= v <= 1, "lies in [0, 1]")
         for option in ("weight_decay", "occlusion_weight", "shift", "seed"):
             self._require(option, lambda v: v >= 0, "is zero or more")
