@@ -129,6 +129,8 @@ def _stream(faces: FaceSet, recipe: Recipe, model: FaceModel, *, batches: int, c
         flip=recipe.flip,
         jitter=recipe.jitter,
         shift=recipe.shift,
+        warp=recipe.warp,
+        relight=recipe.relight,
         spec=model.config.input_spec,
         with_clean=clean,
     )
