@@ -19,6 +19,7 @@ from ..training.budgets import SMALL, Budget
 FAR = 1e-2
 CONTROL = "cosine"  # every difference is to this entry, with the same weights
 WITHOUT = "fused, no visibility"
+CALIBRATED = "fused, calibrated"  # on the people that the model was trained on
 OCCLUDED = (*AREAS, *WORN)
 HALF_HIDDEN = ("area_40", "area_50")
 MEANS: Mapping[str, tuple[str, ...]] = {"occluded": OCCLUDED, "area_40_50": HALF_HIDDEN}
