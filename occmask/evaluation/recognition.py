@@ -66,12 +66,16 @@ class Identification:
         """
         known, new = unit_rows("gallery", gallery), unit_rows("probe", probe)
         same_width("gallery", known, "probe", new)
-        known_label = labels_of("gallery", gallery_label, len(known))
-        new_label = labels_of("probe", probe_label, len(new))
+        return self.of_scores(new @ known.T, gallery_label, probe_label)
+
+    def of_scores(self, score: FloatArray, gallery_label: ArrayLike, probe_label: ArrayLike) -> IdentificationResult:
+        """score (P, G), larger = more alike, of every probe with every gallery picture; otherwise as a call."""
+        known_label = labels_of("gallery", gallery_label, score.shape[1])
+        new_label = labels_of("probe", probe_label, len(score))
         num_people = len(np.unique(known_label))
         if num_people < 2:
             raise ProtocolError("the gallery holds one person only; identification needs at least two to choose from")
-        rank = identity_ranks(new @ known.T, known_label, new_label)
+        rank = identity_ranks(score, known_label, new_label)
         return IdentificationResult(self.bootstrap.mean(rank == 1, new_label), cmc(rank, num_people=num_people), rank)
 
 
