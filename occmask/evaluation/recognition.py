@@ -117,21 +117,31 @@ class Verification:
         """
         a, b = unit_rows("left", left), unit_rows("right", right)
         same_width("left", a, "right", b)
-        a_label, b_label = labels_of("left", left_label, len(a)), labels_of("right", right_label, len(b))
+        return self.of_scores(a @ b.T, left_label, right_label, excluded=excluded)
+
+    def of_scores(
+        self,
+        score: FloatArray,
+        left_label: ArrayLike,
+        right_label: ArrayLike,
+        *,
+        excluded: ArrayLike | None = None,
+    ) -> VerificationResult:
+        """score (A, B), larger = more alike, of every picture on the left with every one on the right; as a call."""
+        a_label, b_label = labels_of("left", left_label, len(score)), labels_of("right", right_label, score.shape[1])
         people, person = np.unique(np.concatenate([a_label, b_label]), return_inverse=True)
         if len(people) < 2:
             raise ProtocolError("all pictures show one person; verification needs at least two people")
-        kept = _kept(excluded, (len(a), len(b)))
+        kept = _kept(excluded, (len(a_label), len(b_label)))
         same = a_label[:, None] == b_label[None, :]
         genuine_at, impostor_at = np.nonzero(same & kept), np.nonzero(~same & kept)
         num_genuine, num_impostor = len(genuine_at[0]), len(impostor_at[0])
         self._check_pairs(num_genuine, num_impostor)
 
-        score = a @ b.T
         pairs = PairScores(score[genuine_at], score[impostor_at])
-        owner = person[: len(a)][genuine_at[0][pairs.genuine_order]]
-        first = person[: len(a)][impostor_at[0][pairs.impostor_order]]
-        second = person[len(a) :][impostor_at[1][pairs.impostor_order]]
+        owner = person[: len(a_label)][genuine_at[0][pairs.genuine_order]]
+        first = person[: len(a_label)][impostor_at[0][pairs.impostor_order]]
+        second = person[len(a_label) :][impostor_at[1][pairs.impostor_order]]
 
         def figures(drawn: FloatArray) -> tuple[float, ...] | None:
             genuine_weight, impostor_weight = drawn[owner], drawn[first] * drawn[second]
