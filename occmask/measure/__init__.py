@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .calibration import AnswerReliability, CalibrationReport, calibrate
 from .conditions import (
     Scores,
     answers,
@@ -14,8 +15,11 @@ from .conditions import (
 )
 
 __all__ = [
+    "AnswerReliability",
+    "CalibrationReport",
     "Scores",
     "answers",
+    "calibrate",
     "embedder",
     "plain",
     "probes_by_condition",
