@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -46,7 +48,7 @@ def test_no_pixel_is_of_two_parts_nor_of_both_sides_and_the_parts_follow_each_ot
     assert sum(masks[part].astype(int) for part in PARTS).max() == 1
     assert not (masks["left"] & masks["right"]).any()
     rows = [np.flatnonzero(masks[part].any(1)) for part in PARTS]
-    for above, below in zip(rows, rows[1:], strict=False):
+    for above, below in itertools.pairwise(rows):
         assert above[-1] < below[0]
 
 
