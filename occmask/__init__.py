@@ -27,6 +27,7 @@ _LAZY = {
     "BACKBONES": "backbones",
     "Bootstrap": "evaluation.bootstrap",
     "CONDITIONS": "occluders.conditions",
+    "CalibrationReport": "measure.calibration",
     "DATASETS": "data",
     "EMBEDDINGS": "embeddings",
     "ExportReport": "models",
@@ -80,6 +81,7 @@ _LAZY = {
     "attach": "models",
     "build": "models",
     "build_loss": "margins",
+    "calibrate": "measure.calibration",
     "cover_probes": "occluders.conditions",
     "coverage_loss": "coverage",
     "describe": "catalogue",
@@ -126,6 +128,7 @@ __all__ = [
     "RESTORERS",
     "TESTSETS",
     "Bootstrap",
+    "CalibrationReport",
     "CheckpointError",
     "DataError",
     "DuplicateNameError",
@@ -171,6 +174,7 @@ __all__ = [
     "attach",
     "build",
     "build_loss",
+    "calibrate",
     "cover_probes",
     "coverage_loss",
     "describe",
@@ -213,6 +217,7 @@ if TYPE_CHECKING:
     from .margins import MARGINS, build_loss
     from .margins.loss import MarginLoss
     from .matching import MATCHERS, Prepared, match, match_pairs
+    from .measure.calibration import CalibrationReport, calibrate
     from .measure.protocols import run_protocol
     from .models import (
         MODELS,

@@ -13,6 +13,8 @@ from torch import Tensor
 from .errors import DataError, OptionError, ShapeError
 from .shapes import OcclusionAnswer, OcclusionTruth
 
+LIKELIEST = 0.01  # share of the places that say whether anything is covered; at least one
+
 
 def coverage_target(truth: OcclusionTruth, size: tuple[int, int]) -> Tensor:
     """The covered share of each cell of a (height, width) grid: (B, 1, height, width) float in [0, 1].
@@ -35,8 +37,9 @@ def answer_from_coverage(coverage: Tensor, *, k: int = 5) -> OcclusionAnswer:
     """What a person wants to know, from logits (B, 1, h, w) of "this place is covered".
 
     `coverage` of the answer is the probability of each place.  A cell of the K x K grid is as probably covered as its
-    places are on average; the box runs around the places of at least a half; that anything is covered is as probable
-    as it is of the likeliest cell.  Raises `ShapeError`.
+    places are on average; the box runs around the places of at least a half.  That anything is covered is as probable
+    as it is of the likeliest `LIKELIEST` of the places, on average: one place alone is too easily wrong, and a whole
+    cell misses what is small (docs/occlusion.md has the figures).  Raises `ShapeError`.
     """
     _check(coverage)
     if k < 1:
@@ -44,7 +47,9 @@ def answer_from_coverage(coverage: Tensor, *, k: int = 5) -> OcclusionAnswer:
     probability = coverage.sigmoid()
     cells = F.adaptive_avg_pool2d(probability, (k, k))[:, 0]
     box = _box_around(probability[:, 0] >= 0.5).to(probability)
-    return OcclusionAnswer(cells, box, cells.flatten(1).amax(1), probability[:, 0])
+    places = probability.flatten(1)
+    likeliest = places.topk(max(1, round(LIKELIEST * places.shape[1])), dim=1).values
+    return OcclusionAnswer(cells, box, likeliest.mean(1), probability[:, 0])
 
 
 def _box_around(places: Tensor) -> Tensor:

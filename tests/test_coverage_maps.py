@@ -66,3 +66,24 @@ def test_the_loss_is_least_at_the_truth_and_needs_a_map():
 def test_other_shapes_are_refused(shape):
     with pytest.raises(occmask.ShapeError, match=r"\(B, 1, h, w\)"):
         occmask.answer_from_coverage(torch.zeros(shape))
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(28, 24), (14, 12), (7, 6), (1, 1)]))
+def test_that_anything_is_covered_is_said_by_the_likeliest_hundredth_of_the_places(seed, size):
+    pattern = torch.randn(3, 1, *size, generator=torch.Generator().manual_seed(seed)) * 3
+    answer = occmask.answer_from_coverage(pattern)
+    likeliest = (
+        pattern.sigmoid().flatten(1).sort(1, descending=True).values[:, : max(1, round(size[0] * size[1] / 100))]
+    )
+    assert torch.allclose(answer.covered, likeliest.mean(1), atol=1e-6)
+    assert (answer.covered <= pattern.sigmoid().flatten(1).amax(1) + 1e-6).all()
+    assert (answer.covered >= pattern.sigmoid().flatten(1).mean(1) - 1e-6).all()
+
+
+def test_a_cover_smaller_than_a_cell_is_still_something_and_a_single_place_is_not_yet():
+    small, single = torch.zeros(2, 28, 24, dtype=torch.bool)
+    small[20:23, 10:13] = True
+    single[20, 10] = True
+    answer = occmask.answer_from_coverage(logits(torch.stack([small, single])))
+    assert answer.covered[0] > 0.99
+    assert answer.covered[1] < 0.2

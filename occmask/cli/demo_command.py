@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\n{table}\n")
     for name, what in {
         "report.html": "everything on one page",
+        "coverage.png": "how much of each place is covered, by the head beside the control",
         "occlusions.png": "what the model believes is covered",
         "curves.png": "rank-1 against covered area",
         "results.json": "all figures",

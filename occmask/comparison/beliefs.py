@@ -10,9 +10,10 @@ from ..evaluation.occlusion import box_iou
 from ..measure import answers
 from ..models.face import FaceModel
 from ..occluders.conditions import CONDITIONS, Probes
+from ..report.coverage_picture import CoveragePicture
 from ..report.figures import FacePicture
 from ..report.results import condition_name
-from ..shapes import OcclusionAnswer
+from ..shapes import REGIONS, OcclusionAnswer
 
 # One probe a picture, of twelve people of ORL; the numbers were written down before anything was trained.
 _PROBES = (12, 31, 57, 78, 101, 119, 136, 152, 171, 188, 66, 93)
@@ -30,6 +31,27 @@ def beliefs(model: FaceModel, conditions: Mapping[str, Probes], *, faces: bool =
         answer = answers(model, covered.images[index : index + 1])
         picture = _picture(covered, index, answer, condition)
         pictures.append(picture if faces else _without_face(picture))
+    return pictures
+
+
+def coverage_pictures(model: FaceModel, conditions: Mapping[str, Probes]) -> list[CoveragePicture]:
+    """The same faces with the finest map that the model has of them."""
+    pictures = []
+    for chosen, condition in zip(_PROBES, _SHOWN, strict=True):
+        covered = conditions[condition]
+        index = chosen % len(covered.images)
+        answer = answers(model, covered.images[index : index + 1])
+        assert answer.coverage is not None
+        pictures.append(
+            CoveragePicture(
+                image=covered.images[index],
+                coverage=answer.coverage[0].numpy(),
+                box=answer.box[0].numpy(),
+                covered=float(answer.covered[0]),
+                regions={name: float(answer.region(name)[0]) for name in REGIONS},
+                title=condition_name(condition),
+            )
+        )
     return pictures
 
 

@@ -16,11 +16,16 @@ from ..training.methods import method_named, stage_recipe
 from ..training.recipe import Recipe
 
 MODEL = "from_tiny"
-DEFAULT_RECIPES = ("baseline", "augmented", "from")
+# The control's own weights with an occupancy head beside them, compared part by part: does the head's answer count?
+MATCHED = {"augmented_parts": False, "augmented_fused": True}
+HEAD_STEPS = 600
+DEFAULT_RECIPES = ("baseline", "augmented", *MATCHED, "from")
 ALL_RECIPES = (*DEFAULT_RECIPES, "frozen", "retrofit")
+TRAINED = tuple(name for name in ALL_RECIPES if name not in MATCHED)
 
 # The question each recipe answers is a comparison with this other one.
-CONTROLS = {name: control for name in ALL_RECIPES if (control := method_named(name).control) is not None}
+CONTROLS = {name: control for name in TRAINED if (control := method_named(name).control) is not None}
+CONTROLS |= {"augmented_parts": "augmented", "augmented_fused": "augmented_parts"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +53,7 @@ class DemoSettings:
                 raise OptionError(f"{option} is a positive whole number, not {value!r}")
         # The others start from the baseline, and a method is never shown without its control.
         wanted = {"baseline", *self.recipes} | {CONTROLS[name] for name in self.recipes if name in CONTROLS}
+        wanted |= {"augmented"} if wanted & MATCHED.keys() else set()
         object.__setattr__(self, "recipes", tuple(name for name in ALL_RECIPES if name in wanted))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..comparison.beliefs import beliefs
+from ..comparison.beliefs import beliefs, coverage_pictures
 from ..comparison.repeats import environment, fixed_box, merge, method_results, rank1_differences
 from ..comparison.settings import FAR
 from ..data.faces import FaceSet
@@ -23,18 +23,18 @@ from ..evaluation.metrics import Estimate
 from ..measure import Scores, probes_by_condition, score_known_people, score_unseen_people
 from ..models.weights import save_weights
 from ..occluders.conditions import CONDITIONS
+from ..report.coverage_picture import draw_coverage_sheet
 from ..report.curves import curves_of, draw_curves
 from ..report.figures import draw_occlusions
 from ..report.page import write_report
 from ..report.table import format_table
 from ..training.budgets import SMALL
-from ..training.methods import Trained
 from ..version import __version__
-from .methods import train_methods
-from .settings import CONTROLS, MODEL, DemoSettings, demo_recipe
+from .methods import DemoMethod, train_methods
+from .settings import CONTROLS, HEAD_STEPS, MATCHED, MODEL, DemoSettings, demo_recipe
 
 _FOLDS = 4
-_COMPARED = (("from", "baseline"), *CONTROLS.items())
+_COMPARED = (("from", "baseline"), ("augmented_fused", "augmented"), *CONTROLS.items())
 
 
 def run_demo(settings: DemoSettings) -> str:
@@ -51,11 +51,16 @@ def run_demo(settings: DemoSettings) -> str:
     conditions = probes_by_condition(probes)
     seconds: dict[str, float] = {}
     runs: list[dict[str, Scores]] = []
-    first: dict[str, Trained] = {}
+    first: dict[str, DemoMethod] = {}
     for seed in range(settings.seeds):
         methods = train_methods(gallery, settings.recipes, seed=seed, steps=settings.steps, progress=settings.progress)
         first = first or methods
-        runs.append({n: score_known_people(m.model, gallery, probes, conditions, far=FAR) for n, m in methods.items()})
+        runs.append(
+            {
+                name: score_known_people(m.model, gallery, probes, conditions, far=FAR, compare=m.compare)
+                for name, m in methods.items()
+            }
+        )
         for name, method in methods.items():
             seconds[f"train {name}"] = seconds.get(f"train {name}", 0.0) + method.seconds
     unseen = _unseen_people(faces, settings) if settings.folds else []
@@ -73,9 +78,15 @@ def run_demo(settings: DemoSettings) -> str:
     shown = first.get("from") or first.get("retrofit")
     pictures = [] if shown is None else beliefs(shown.model, conditions)
     for name, method in first.items():
+        if MATCHED.get(name) is False:
+            continue  # the same model as that which sees
         save_weights(method.model, settings.out / "weights" / f"{name}.safetensors")
     seconds["everything"] = time.perf_counter() - start
     results["seconds"] = {name: round(value, 1) for name, value in seconds.items()}
+    seeing = first.get("augmented_fused")
+    if seeing is not None:
+        faces_seen = coverage_pictures(seeing.model, conditions)
+        draw_coverage_sheet(faces_seen, title="How much is covered").save(settings.out / "coverage.png")
     if pictures:
         draw_occlusions(pictures, title="What the model believes is covered").save(settings.out / "occlusions.png")
     draw_curves(curves_of(results)).save(settings.out / "curves.png")
@@ -100,7 +111,12 @@ def _unseen_people(faces: FaceSet, settings: DemoSettings) -> list[dict[str, dic
             training, settings.recipes, seed=index, steps=settings.steps, progress=settings.progress
         )
         conditions = probes_by_condition(held_out)
-        folds.append({n: score_unseen_people(m.model, held_out, conditions, far=FAR) for n, m in methods.items()})
+        folds.append(
+            {
+                name: score_unseen_people(m.model, held_out, conditions, far=FAR, compare=m.compare)
+                for name, m in methods.items()
+            }
+        )
     return folds
 
 
@@ -124,8 +140,11 @@ def _comparisons(
 
 
 def _settings(settings: DemoSettings, *, num_faces: int) -> dict[str, Any]:
-    recipes = {}
+    recipes: dict[str, Any] = {}
     for name in settings.recipes:
+        if name in MATCHED:
+            recipes[name] = {"steps": settings.steps or HEAD_STEPS, "freezes": ["everything but the occupancy head"]}
+            continue
         recipe = demo_recipe(name, num_faces=num_faces, seed=0, steps=settings.steps)
         recipes[name] = {"steps": recipe.num_steps(num_faces)} | {
             key: value

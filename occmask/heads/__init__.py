@@ -42,7 +42,12 @@ class MaskDecoder(Protocol):
 
 
 class PatternPredictor(Protocol):
-    """A module built as `factory(mask_shape: tuple[int, ...], image: FeatureShape, **options)`."""
+    """A module built as `factory(mask_shape: tuple[int, ...], image: FeatureShape, **options)`.
+
+    With an option `temperature` it can be calibrated (`occmask.calibrate`): `answer` divides its logits by the
+    attribute of that name.  Unless the pattern is coverage logits (B, 1, h, w), `evidence(pattern, truth)` then says
+    what the temperature is fitted to: class logits (B, C) and labels (B,), or logits and outcomes in [0, 1], both (B,).
+    """
 
     k: int
 
@@ -74,6 +79,7 @@ PATTERN_PREDICTORS: Registry[PatternPredictor] = Registry(
     {
         "classification": "occmask.heads.pattern_predictors:PatternClassifier",
         "regression": "occmask.heads.pattern_predictors:BoxRegressor",
+        "mask": "occmask.heads.mask_reading:MaskReading",
     },
 )
 

@@ -13,16 +13,17 @@ from ..errors import UnknownNameError
 from .template import template_points
 
 # x0 y0 x1 y1 on a face whose eyes lie at (-1, 0) and (1, 0) and whose mouth lies at height 2.32, as in the template.
-# Left and right are those of the picture.
+# The tip of the nose then lies at 1.15 and the corners of the mouth at -0.83 and 0.83.  Left and right are those of the
+# picture, and halves of the face that overlap the rest; the others have no pixel in common.
 FACE_REGIONS: Mapping[str, tuple[float, float, float, float]] = MappingProxyType(
     {
         "forehead": (-1.5, -1.8, 1.5, -0.6),
-        "eyes": (-1.6, -0.45, 1.6, 0.45),
-        "nose": (-0.55, 0.3, 0.55, 1.5),
-        "mouth": (-0.9, 1.85, 0.9, 2.8),
-        "chin": (-0.9, 2.8, 0.9, 3.4),
-        "left": (-1.9, -1.0, 0.0, 3.0),
-        "right": (0.0, -1.0, 1.9, 3.0),
+        "eyes": (-1.6, -0.5, 1.6, 0.45),
+        "nose": (-0.55, 0.45, 0.55, 1.5),
+        "mouth": (-1.0, 1.75, 1.0, 2.75),
+        "chin": (-0.9, 2.75, 0.9, 3.4),
+        "left": (-1.75, -1.0, 0.0, 3.0),
+        "right": (0.0, -1.0, 1.75, 3.0),
     }
 )
 
@@ -58,7 +59,7 @@ def region_weights(image_size: tuple[int, int], grid: tuple[int, int]) -> NDArra
     """
     masks = region_masks(image_size).astype(np.float64)
     down, across = (_overlap(cells, side) for cells, side in zip(grid, image_size, strict=True))
-    weights = np.einsum("rh,nhw,cw->nrc", down, masks, across).reshape(len(masks), -1)
+    weights = (down @ masks @ across.T).reshape(len(masks), -1)
     shares: NDArray[np.float32] = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
     return shares
 

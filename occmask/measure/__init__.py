@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from .calibration import AnswerReliability, CalibrationReport, calibrate
+from .comparers import embedder
 from .conditions import (
     Scores,
     answers,
-    embedder,
     plain,
     probes_by_condition,
     score_fixed_box,
@@ -14,8 +15,11 @@ from .conditions import (
 )
 
 __all__ = [
+    "AnswerReliability",
+    "CalibrationReport",
     "Scores",
     "answers",
+    "calibrate",
     "embedder",
     "plain",
     "probes_by_condition",

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from ..devices import device_of
+from ..evaluation.checks import unit_rows
 from ..evaluation.embed import embed
 from ..evaluation.metrics import FloatArray
 from ..images.pixels import Pixels, to_tensor
@@ -33,7 +34,7 @@ class CosineComparer:
     """The cosine of the embeddings."""
 
     def look(self, model: FaceModel, images: Pixels) -> FloatArray:
-        return embed(embedder(model), to_tensor(images, model.config.input_spec)).astype(float)
+        return unit_rows("these pictures'", embed(embedder(model), to_tensor(images, model.config.input_spec)))
 
     def scores(self, a: FloatArray, b: FloatArray) -> FloatArray:
         score: FloatArray = a @ b.T

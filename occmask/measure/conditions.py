@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ..data.faces import FaceSet
 from ..devices import device_of
-from ..evaluation.embed import embed
 from ..evaluation.metrics import Estimate
 from ..evaluation.occlusion import OcclusionAccuracy, box_iou
 from ..evaluation.recognition import Identification, Verification
@@ -20,7 +19,7 @@ from ..models.face import FaceModel
 from ..occluders.conditions import CONDITIONS, Probes, cover_probes
 from ..patterns import PatternGrid
 from ..shapes import OcclusionAnswer
-from .comparers import Comparer, CosineComparer, embedder
+from .comparers import Comparer, CosineComparer
 
 PROBE_SEED = 7  # one fixed set of covered probes for every method, seed and fold
 
@@ -80,16 +79,24 @@ def score_known_people(
 
 
 def score_unseen_people(
-    model: FaceModel, faces: FaceSet, conditions: Mapping[str, Probes], *, far: float
+    model: FaceModel,
+    faces: FaceSet,
+    conditions: Mapping[str, Probes],
+    *,
+    far: float,
+    compare: Comparer | None = None,
 ) -> dict[str, dict[str, Estimate]]:
-    """Subject-disjoint verification: all pairs of a clean and a covered picture, except of one photograph."""
-    spec = model.config.input_spec
-    clean = embed(embedder(model), to_tensor(faces.images(), spec))
+    """Subject-disjoint verification: all pairs of a clean and a covered picture, except of one photograph.
+
+    `compare` scores them; None is the cosine of their embeddings.
+    """
+    comparer = CosineComparer() if compare is None else compare
+    clean = comparer.look(model, faces.images())
     same_photograph = np.eye(len(faces), dtype=bool)
     scores = {}
     for name, condition in conditions.items():
-        covered = embed(embedder(model), to_tensor(condition.images, spec))
-        found = Verification(fars=(far,))(clean, faces.labels, covered, faces.labels, excluded=same_photograph)
+        score = comparer.scores(clean, comparer.look(model, condition.images))
+        found = Verification(fars=(far,)).of_scores(score, faces.labels, faces.labels, excluded=same_photograph)
         scores[name] = {"auc": found.auc, "tar": found.tar[far]}
     return scores
 

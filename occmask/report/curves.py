@@ -43,17 +43,34 @@ LIGHT = Theme(
     ink=(28, 30, 34),
     faint=(98, 102, 110),
     grid=(228, 230, 234),
-    lines=((86, 90, 98), (0, 114, 178), (213, 94, 0), (0, 134, 98), (170, 70, 130)),
+    lines=((86, 90, 98), (0, 114, 178), (213, 94, 0), (0, 134, 98), (170, 70, 130), (158, 110, 0), (40, 60, 140)),
 )
 DARK = Theme(
     paper=(22, 24, 29),
     ink=(236, 238, 242),
     faint=(160, 165, 175),
     grid=(52, 56, 64),
-    lines=((175, 180, 190), (86, 180, 233), (255, 146, 60), (40, 200, 150), (230, 140, 195)),
+    lines=(
+        (175, 180, 190),
+        (86, 180, 233),
+        (255, 146, 60),
+        (40, 200, 150),
+        (230, 140, 195),
+        (240, 200, 60),
+        (150, 160, 250),
+    ),
 )
-_PLACES = {"baseline": 0, "augmented": 1, "from": 2, "retrofit": 3, "frozen": 4}  # of its colour and marker
-_CORNERS = ((0, 0), (4, 45), (3, -90), (4, 0), (3, 90))  # of each marker, and its turn in degrees; 0: a disc
+_ORDER = ("baseline", "augmented", "from", "augmented_fused", "augmented_parts", "retrofit", "frozen")
+_PLACES = {method: place for place, method in enumerate(_ORDER)}  # of its colour and marker
+_CORNERS = (
+    (0, 0),
+    (4, 45),
+    (3, -90),
+    (4, 0),
+    (3, 90),
+    (6, 0),
+    (5, -90),
+)  # of each marker, and its turn in degrees; 0: a disc
 
 
 def curves_of(results: Results) -> tuple[Series, ...]:

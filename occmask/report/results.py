@@ -13,6 +13,8 @@ Results = Mapping[str, Any]
 _METHODS = {
     "baseline": "clean training",
     "augmented": "occluded training",
+    "augmented_parts": "control + parts",
+    "augmented_fused": "control + fused",
     "from": "FROM",
     "retrofit": "FROM, frozen trunk",
     "frozen": "frozen control",

@@ -8,11 +8,17 @@ from ..evaluation.metrics import Estimate
 from .results import Results, area_of, condition_name, conditions_with, confidence_of, estimate, methods_of
 
 # What is compared with what: the method, and the training it has to be better than to matter.
-_COMPARISONS = (("from", ("baseline", "augmented")), ("retrofit", ("frozen",)))
+_COMPARISONS = (
+    ("from", ("baseline", "augmented")),
+    ("augmented_fused", ("augmented", "augmented_parts")),
+    ("retrofit", ("frozen",)),
+)
 
 _PHRASES = {
     "baseline": "training on clean faces alone",
     "augmented": "the same occluded data without the mask branch",
+    "augmented_parts": "the control's embeddings and their parts, all counted alike",
+    "augmented_fused": "the control's embeddings and their parts, counted as they are visible,",
     "from": "FROM",
     "retrofit": "the occlusion head on a frozen trunk",
     "frozen": "its control without the head",

@@ -9,6 +9,10 @@ from .results import Results, confidence_of, method_name
 _METHODS = {
     "baseline": "trained on clean faces only.",
     "augmented": "goes on from the baseline with covered faces and no mask branch: the control for FROM.",
+    "augmented_parts": "the control's own weights; its embeddings and their 42 parts are compared, and a covered part "
+    "counts as much as any.",
+    "augmented_fused": "the same with an occupancy head beside it, of which its weights know nothing: a part counts as "
+    "much as the head believes it to be visible in both faces.",
     "from": "goes on from the baseline with the same covered faces and the mask branch, everything trained together.",
     "retrofit": "the baseline's trunk stays as it is; the occlusion head and the embedding are trained.",
     "frozen": "the same with no occlusion head: the control for the frozen trunk.",

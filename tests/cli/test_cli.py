@@ -97,7 +97,8 @@ def test_explain_draws_the_answer(capsys, faces, weights, tmp_path):
     answer = json.loads(out)
     assert np.shape(answer["cells"]) == (5, 5)
     with Image.open(out_file) as picture:
-        assert picture.size == (4 * 96, 4 * 112)
+        assert picture.size[0] > 2 * 4 * 96
+        assert picture.size[1] > 4 * 112
     code, out, _ = run(capsys, "explain", faces / "ann" / "0.png", "--weights", weights, "-o", out_file)
     assert f"{answer['covered']:.2f}" in out
 
