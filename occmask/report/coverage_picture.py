@@ -115,7 +115,7 @@ def draw_coverage_sheet(
         sheet.paste(plain, (x, y))
         sheet.paste(draw_map(picture, scale=scale), (x, y + plain.height + 4))
         _write(drawing, (x, y + 2 * plain.height + 10), picture.title, _SMALL, _INK, wide)
-        said = f"covered with {100 * picture.covered:.0f} %"
+        said = f"anything covered: {100 * picture.covered:.0f} %"
         _write(drawing, (x, y + 2 * plain.height + 29), said, _SMALL, _FAINT, wide)
         _write(drawing, (x, y + 2 * plain.height + 48), ", ".join(picture.hidden), _SMALL, _FAINT, wide)
     return sheet
