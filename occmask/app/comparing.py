@@ -18,6 +18,7 @@ from ..shapes import REGIONS, OcclusionAnswer, Template
 from .covers import Cover, put_covers
 
 FloatArray = NDArray[np.float64]
+MATCHER_ORDER = ("cosine", "visible_cosine", "joint", "parts", "fused")
 
 
 class Side(NamedTuple):
@@ -70,8 +71,9 @@ class Face(NamedTuple):
 
 
 def build_matchers() -> dict[str, Matcher]:
-    """Every matcher that is known, those of plug-ins too, with its own options."""
-    return {name: MATCHERS.build(name) for name in MATCHERS}
+    """Every matcher that is known, from the plainest to the default and then those of plug-ins, with its own options."""
+    known = [name for name in MATCHER_ORDER if name in MATCHERS]
+    return {name: MATCHERS.build(name) for name in [*known, *(name for name in MATCHERS if name not in known)]}
 
 
 def compare(

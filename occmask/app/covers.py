@@ -33,7 +33,7 @@ class Kind(NamedTuple):
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "mask": Kind("Mask", Spec("face_mask", styles=("surgical",)), seed=3),
+        "mask": Kind("Mask", Spec("face_mask", styles=("surgical",)), seed=11),
         "sunglasses": Kind("Sunglasses", Spec("sunglasses"), seed=5),
         "scarf": Kind("Scarf", Spec("scarf"), seed=1),
         "hand": Kind("Hand", Spec("hand"), seed=2),
@@ -44,7 +44,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     }
 )
 _SHAPE_SEATS = {"box": Worn(0.5, 0.62, 0.6), "oval": Worn(0.5, 0.5, 0.5)}
-_SHAPE_COLOUR = (58, 66, 82, 255)
+_SHAPE_COLOUR = (92, 106, 132, 255)
 
 
 class Cover(NamedTuple):

@@ -1,4 +1,4 @@
-"""What the page shows of a comparison, as HTML: headline, believed covers, the grid of places, scores, regions."""
+"""What the page shows of a comparison, as HTML: headline, the grid of places, believed covers, scores, regions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def headline(found: Comparison, matcher: str) -> str:
         both = float(found.places.shared.mean())
         said = (
             f"The model sees <b>{_percent(seen[0])}</b> of face 1 and <b>{_percent(seen[1])}</b> of face 2; "
-            f"<b>{_percent(both)}</b> shows on both, and that is what it compares."
+            f"<b>{_percent(both)}</b> shows on both."
         )
     else:
         said = escape(NO_SIGHT if not found.sees else NO_PARTS)
@@ -63,20 +63,15 @@ def scores(found: Comparison, matcher: str) -> str:
             f'<i class="om-tick" style="left:{_share(before)}"></i></div>'
             f'<div class="om-value"><b>{score:.2f}</b><span>{moved}</span></div></div>'
         )
-    key = '<p class="om-key"><i class="om-tick-key"></i> the score without the covers. Bars run from 0 to 1.</p>'
+    key = '<p class="om-key om-line"><i class="om-tick-key"></i><span>without the covers. Bars run from 0 to 1.</span></p>'
     note = "" if found.sees else f'<p class="om-key">{escape(NO_SIGHT)}</p>'
     return f'<section class="om-card om-scores"><h3>How alike they are</h3>{"".join(rows)}{key}{note}</section>'
 
 
-def beliefs(found: Comparison) -> str:
-    """Both faces with what the model believes is covered, the grid of places, and the regions of the face."""
-    cards = [
-        _belief("Face 1", found.first),
-        _belief("Face 2", found.second),
-        _places(found),
-    ]
-    regions = _regions(found.first.regions, found.second.regions)
-    return f'<div class="om-grid">{"".join(cards)}</div>{regions}'
+def details(found: Comparison, matcher: str) -> str:
+    """Both faces with what the model believes is covered, the scores of every matcher, and the regions of the face."""
+    cards = _belief("Face 1", found.first) + _belief("Face 2", found.second) + scores(found, matcher)
+    return f'<div class="om-grid">{cards}</div>{_regions(found.first.regions, found.second.regions)}'
 
 
 def _belief(title: str, side: Side) -> str:
@@ -96,7 +91,7 @@ def _belief(title: str, side: Side) -> str:
     )
     return (
         f'<section class="om-card"><h3>{escape(title)}: what is covered?</h3>'
-        f'<div class="om-face">{picture}{over}</div><p>{said}</p><p class="om-key">{key}</p></section>'
+        f'<div class="om-face" style="{_aspect(side.image)}">{picture}{over}</div><p>{said}</p><p class="om-key">{key}</p></section>'
     )
 
 
@@ -108,7 +103,8 @@ def coverage_overlay(coverage: FloatArray) -> Pixels:
     return out
 
 
-def _places(found: Comparison) -> str:
+def places(found: Comparison) -> str:
+    """The grid of places over both faces, with its legend."""
     title = "<h3>What both faces show</h3>"
     if found.places is None:
         return f'<section class="om-card">{title}<p>{escape(NO_PARTS)}</p></section>'
@@ -127,7 +123,7 @@ def _places(found: Comparison) -> str:
         '<span class="om-sizes"><i></i><i></i></span><span>size: how much of it both show</span>'
     )
     return (
-        f'<section class="om-card">{title}<div class="om-face om-places">{ground}{drawn}</div>'
+        f'<section class="om-card">{title}<div class="om-face om-places" style="{_aspect(mean)}">{ground}{drawn}</div>'
         f'<p>{said}</p><p class="om-key">{key}</p></section>'
     )
 
@@ -179,6 +175,10 @@ def _cell(share: float) -> str:
         f'<td><span class="om-mini"><i style="width:{_share(share)}"></i></span>'
         f'<span class="om-percent">{_percent(share)}</span></td>'
     )
+
+
+def _aspect(image: Pixels) -> str:
+    return f"aspect-ratio:{image.shape[1]}/{image.shape[0]}"
 
 
 def _percent(share: float) -> str:

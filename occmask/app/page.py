@@ -21,6 +21,10 @@ _INTRO = (
     "seen.</p></header>"
 )
 _EMPTY = '<div class="om-card om-empty">Open a picture for each face, and the comparison appears here.</div>'
+_NO_PLACES = (
+    '<section class="om-card"><h3>What both faces show</h3><p class="om-key">Place by place: how much of it both faces '
+    "show, and whether they agree there.</p></section>"
+)
 _PRIVACY = (
     "Pictures are sent to the program on this computer only, are kept in the browser's memory, and are written "
     "nowhere. A score alone is no verdict: which score means one person is measured on faces like yours."
@@ -43,11 +47,11 @@ def build_page(model: FaceModel, *, matcher: str = "fused") -> gr.Blocks:
         try:
             faces = [read_stage(value, size, name=name) for value, name in ((first, "face 1"), (second, "face 2"))]
             if faces[0] is None or faces[1] is None:
-                return _EMPTY, "", ""
+                return _EMPTY, _NO_PLACES, ""
             found = compare(model, faces[0], faces[1], matchers=matchers)
         except OccmaskError as e:
             raise gr.Error(" ".join(str(e).split())) from e
-        return drawing.headline(found, matcher), drawing.scores(found, matcher), drawing.beliefs(found)
+        return drawing.headline(found, matcher), drawing.places(found), drawing.details(found, matcher)
 
     def stage(title: str, elem_id: str) -> gr.HTML:
         return gr.HTML(
@@ -65,18 +69,18 @@ def build_page(model: FaceModel, *, matcher: str = "fused") -> gr.Blocks:
         buttons = []
         if beginnings:
             with gr.Row(elem_id="om-examples"):
-                buttons = [gr.Button(example.label, size="sm", min_width=140) for example in beginnings]
+                buttons = [gr.Button(example.label, size="sm", scale=0, min_width=210) for example in beginnings]
+        headline = gr.HTML(_EMPTY, apply_default_css=False, elem_id="om-headline")
         with gr.Row():
             with gr.Column(min_width=300):
                 first = stage("Face 1", "om-first")
             with gr.Column(min_width=300):
                 second = stage("Face 2", "om-second")
             with gr.Column(min_width=300):
-                headline = gr.HTML(_EMPTY, apply_default_css=False, elem_id="om-headline")
-                scores = gr.HTML("", apply_default_css=False, elem_id="om-scores")
-        beliefs = gr.HTML("", apply_default_css=False, elem_id="om-beliefs")
+                places = gr.HTML(_NO_PLACES, apply_default_css=False, elem_id="om-places")
+        details = gr.HTML("", apply_default_css=False, elem_id="om-details")
         gr.HTML(f'<p class="om-foot">{_PRIVACY}{" " + CREDIT if beginnings else ""}</p>', apply_default_css=False)
-        results = [headline, scores, beliefs]
+        results = [headline, places, details]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         for one in (first, second):
             # While one comparison runs, only the last change after it waits.

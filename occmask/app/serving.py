@@ -45,6 +45,8 @@ def served(model: FaceModel, *, port: int = 7860, matcher: str = "fused") -> Ite
             Middleware(BodyLimit, limit=MAX_REQUEST),
         ]
         fonts = ["system-ui", "sans-serif"]  # of the computer: none are fetched
+        theme = gr.themes.Base(font=fonts, font_mono=["monospace"], primary_hue="blue", neutral_hue="slate")
+        theme.set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300")
         try:
             _, url, _ = page.launch(
                 server_name=ADDRESS,
@@ -61,7 +63,7 @@ def served(model: FaceModel, *, port: int = 7860, matcher: str = "fused") -> Ite
                 mcp_server=False,
                 pwa=False,
                 app_kwargs={"middleware": guards, "docs_url": None, "redoc_url": None, "openapi_url": None},
-                theme=gr.themes.Base(font=fonts, font_mono=["monospace"], primary_hue="blue", neutral_hue="slate"),
+                theme=theme,
                 css=STYLE,
             )
         except OSError as e:

@@ -30,7 +30,7 @@ def stage_html(title: str, image_size: tuple[int, int]) -> str:
     )
     return (
         f'<section class="om-stage" aria-label="{escape(title)}"><div class="om-head"><h3>{escape(title)}</h3>'
-        '<button type="button" class="om-open">Open a picture</button>'
+        '<button type="button" class="om-open">Open</button>'
         '<button type="button" class="om-clear" disabled>Uncover</button></div>'
         f'<div class="om-frame" style="aspect-ratio:{width}/{height}">'
         f'<img class="om-picture" alt="{escape(title)}" hidden>'

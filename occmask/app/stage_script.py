@@ -117,6 +117,8 @@ layer.addEventListener('pointerdown', event => {
   }, () => send());
 });
 
+document.addEventListener('pointerdown', event => { if (!layer.contains(event.target)) choose(-1); });
+
 layer.addEventListener('click', event => {
   const box = event.target.closest('.om-off') && event.target.closest('.om-cover');
   if (box) remove(+box.dataset.index);

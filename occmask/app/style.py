@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 STYLE = """
-.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+.gradio-container { max-width: 1240px !important; margin: 0 auto !important; overflow: clip !important; }
+.gradio-container .html-container { padding: 0 !important; }
 .om-intro h1 { font-size: 1.65rem; line-height: 1.2; margin: 0 0 .35rem; font-weight: 700; }
 .om-intro p { margin: 0; max-width: 46rem; color: var(--body-text-color-subdued); }
 .om-card, .om-stage, .om-headline {
@@ -58,6 +59,11 @@ STYLE = """
   padding: 6px 2px 4px;
   font-size: .74rem; touch-action: none; cursor: grab; }
 .om-palette img { height: 30px; max-width: 56px; object-fit: contain; margin: 0; pointer-events: none; }
+#om-headline { position: sticky; top: 8px; z-index: 30; }
+.om-headline, .om-empty { box-shadow: 0 4px 14px rgba(0, 0, 0, .12); }
+.om-head h3 { white-space: nowrap; }
+.om-line { flex-wrap: nowrap !important; }
+#om-examples { justify-content: flex-start; padding: 0; }
 .om-headline { display: flex; align-items: center; gap: 18px; }
 .om-headline p { margin: 0; font-size: 1rem; line-height: 1.45; }
 .om-score { text-align: center; min-width: 84px; }
@@ -80,7 +86,8 @@ STYLE = """
   font-variant-numeric: tabular-nums; }
 .om-value span { display: block; font-size: .76rem; color: var(--body-text-color-subdued); }
 .om-grid { display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)); gap: 16px; }
-.om-face { width: min(100%, 230px); }
+.om-places { width: min(100%, 270px); }
+#om-details .om-face { width: min(100%, 230px); }
 .om-over { image-rendering: pixelated; }
 .om-box { position: absolute; border: 2px dashed #fff; box-shadow: 0 0 0 1px rgba(0, 0, 0, .65);
   box-sizing: border-box; }
@@ -104,9 +111,17 @@ STYLE = """
   border-radius: 5px; background: var(--border-color-primary); overflow: hidden; }
 .om-mini i { display: block; height: 100%; background: rgb(214, 69, 65); }
 .om-percent { display: inline-block; width: 3.6rem; text-align: right; font-variant-numeric: tabular-nums; }
-.om-empty { text-align: center; color: var(--body-text-color-subdued); padding: 26px 16px; }
+.om-empty { color: var(--body-text-color-subdued); }
 .om-foot { font-size: .8rem; color: var(--body-text-color-subdued); }
 @media (max-width: 900px) { .om-grid { grid-template-columns: minmax(0, 1fr); } }
-@media (max-width: 520px) { .om-headline { flex-direction: column; gap: 6px; text-align: center; }
-  .om-regions tbody th { width: 4.6rem; } }
+@media (max-width: 520px) {
+  .om-headline { gap: 10px; padding: 8px 10px; }
+  .om-headline p { font-size: .84rem; line-height: 1.35; }
+  .om-score { min-width: 62px; }
+  .om-score strong { font-size: 1.5rem; }
+  .om-regions tbody th { width: 4.6rem; }
+  .om-regions td { padding-right: 4px; }
+  .om-mini { width: calc(100% - 2.9rem); }
+  .om-percent { width: 2.7rem; font-size: .82rem; }
+}
 """
