@@ -71,7 +71,7 @@ class Face(NamedTuple):
 
 
 def build_matchers() -> dict[str, Matcher]:
-    """Every matcher that is known, from the plainest to the default and then those of plug-ins, with its own options."""
+    """Every matcher that is known: from the plainest to the default, and then those of plug-ins."""
     known = [name for name in MATCHER_ORDER if name in MATCHERS]
     return {name: MATCHERS.build(name) for name in [*known, *(name for name in MATCHERS if name not in known)]}
 

@@ -101,13 +101,14 @@ def read_covers(said: object) -> tuple[Cover, ...]:
 
 
 def _read_cover(said: Any) -> Cover:
-    if not isinstance(said, Mapping) or said.get("kind") not in KINDS:
+    kind = said.get("kind") if isinstance(said, Mapping) else None
+    if not isinstance(kind, str) or kind not in KINDS:
         raise DataError(f"a cover is an object whose kind is one of {', '.join(KINDS)}")
     numbers = [said.get(name) for name in Cover._fields[1:]]
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, (int, float)) or not abs(number) <= _LARGEST:
             raise DataError(f"x, y, width and height of a cover are numbers of at most {_LARGEST:g}")
-    cover = Cover(str(said["kind"]), *(float(number) for number in numbers if number is not None))
+    cover = Cover(kind, *(float(number) for number in numbers if number is not None))
     if min(cover.width, cover.height) < _SMALLEST:
         raise DataError(f"a cover's sides are at least {_SMALLEST:g} of the picture's")
     return cover

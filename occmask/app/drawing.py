@@ -63,7 +63,8 @@ def scores(found: Comparison, matcher: str) -> str:
             f'<i class="om-tick" style="left:{_share(before)}"></i></div>'
             f'<div class="om-value"><b>{score:.2f}</b><span>{moved}</span></div></div>'
         )
-    key = '<p class="om-key om-line"><i class="om-tick-key"></i><span>without the covers. Bars run from 0 to 1.</span></p>'
+    words = "without the covers. Bars run from 0 to 1."
+    key = f'<p class="om-key om-line"><i class="om-tick-key"></i><span>{words}</span></p>'
     note = "" if found.sees else f'<p class="om-key">{escape(NO_SIGHT)}</p>'
     return f'<section class="om-card om-scores"><h3>How alike they are</h3>{"".join(rows)}{key}{note}</section>'
 
@@ -91,7 +92,8 @@ def _belief(title: str, side: Side) -> str:
     )
     return (
         f'<section class="om-card"><h3>{escape(title)}: what is covered?</h3>'
-        f'<div class="om-face" style="{_aspect(side.image)}">{picture}{over}</div><p>{said}</p><p class="om-key">{key}</p></section>'
+        f'<div class="om-face" style="{_aspect(side.image)}">{picture}{over}</div>'
+        f'<p>{said}</p><p class="om-key">{key}</p></section>'
     )
 
 
