@@ -82,13 +82,19 @@ def build_page(model: FaceModel, *, matcher: str = "fused") -> gr.Blocks:
         gr.HTML(f'<p class="om-foot">{_PRIVACY}{" " + CREDIT if beginnings else ""}</p>', apply_default_css=False)
         results = [headline, places, details]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        for one in (first, second):
-            # While one comparison runs, only the last change after it waits.
-            one.change(show, [first, second], results, trigger_mode="always_last", concurrency_limit=1, **quiet)
+        # One event for both faces, so that answers come in the order of the questions; while one comparison runs, only
+        # the last change after it waits. An example reaches it too: the stage tells that it has a new value.
+        gr.on(
+            [first.change, second.change],
+            show,
+            [first, second],
+            results,
+            trigger_mode="always_last",
+            concurrency_limit=1,
+            **quiet,
+        )
         for button, example in zip(buttons, beginnings, strict=True):
-            button.click(_values_of(example), None, [first, second], **quiet).then(
-                show, [first, second], results, **quiet
-            )
+            button.click(_values_of(example), None, [first, second], **quiet)
     return page
 
 

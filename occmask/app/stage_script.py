@@ -55,6 +55,12 @@ function draw() {
 function place(box, cover) {
   for (const [side, share] of [['left', cover.x], ['top', cover.y], ['width', cover.width], ['height', cover.height]])
     box.style[side] = 100 * share + '%';
+  const hidden = {  // of the cover's sides, beyond the frame: its two handles stay within
+    right: (cover.x + cover.width - 1) / cover.width,
+    bottom: (cover.y + cover.height - 1) / cover.height,
+    top: -cover.y / cover.height,
+  };
+  for (const side in hidden) box.style.setProperty('--' + side, 100 * clamp(hidden[side], 0, 1) + '%');
 }
 
 function choose(index) {
@@ -216,8 +222,8 @@ function take() {  // a value from the server, such as an example
   chosen = -1;
   say(state.note || '');
   draw();
+  trigger('change');
 }
 watch('value', take);
-take();
 draw();
 """

@@ -44,10 +44,11 @@ STYLE = """
 .om-grip, .om-stage .om-off { position: absolute; display: none; width: 22px; height: 22px; padding: 0;
   border-radius: 50%; background: var(--color-accent); color: #fff; border: 2px solid #fff; line-height: 1; }
 .om-selected .om-grip, .om-selected .om-off { display: block; }
-.om-grip { right: 2px; bottom: 2px; cursor: nwse-resize; }
+.om-grip { right: calc(var(--right) + 2px); bottom: calc(var(--bottom) + 2px); cursor: nwse-resize; }
 .om-grip::after { content: ""; position: absolute; inset: 5px; border-right: 2px solid #fff;
   border-bottom: 2px solid #fff; }
-.om-stage .om-off { right: 2px; top: 2px; font-size: .95rem; line-height: 16px; }
+.om-stage .om-off { right: calc(var(--right) + 2px); top: calc(var(--top) + 2px);
+  font-size: .95rem; line-height: 16px; }
 .om-mark { position: absolute; display: none; width: 9px; height: 9px; margin: -4.5px 0 0 -4.5px; border-radius: 50%;
   border: 1.5px solid #fff; box-shadow: 0 0 0 1.5px #0ea5e9; pointer-events: none; }
 .om-filled.om-marked .om-mark { display: block; }

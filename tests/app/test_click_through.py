@@ -217,7 +217,11 @@ def test_covers_are_moved_scaled_and_removed_with_the_mouse(comparing: Visit) ->
     cover = "#om-second .om-cover"
     comparing.drag(comparing.middle(cover), comparing.middle("#om-second .om-frame", 0.95, 0.5))
     comparing.settle()
-    assert 0 < comparing.put(2) < 0.8 * first  # half of it hangs off the face
+    assert 0 < comparing.put(2) < 0.8 * first  # half of it hangs off the face, but its handles do not
+    edge = comparing.middle("#om-second .om-frame", 1.0)[0]
+    for handle in (".om-grip", ".om-off"):
+        area = comparing.page.locator(f"{cover} {handle}").bounding_box()
+        assert area["x"] + area["width"] <= edge
     comparing.drag(comparing.middle(cover, 0.2), comparing.middle("#om-second .om-frame", 0.3, 0.5))
     comparing.settle()
     assert comparing.put(2) == pytest.approx(first, abs=1)
