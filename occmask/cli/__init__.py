@@ -35,6 +35,7 @@ COMMANDS = {  # in the order in which a person needs them
     "attach": "a head that says what is covered, for a recogniser you have",
     "calibrate": "make a model's answers about what is covered mean what they say",
     "explain": "say and draw what the model believes is covered: pictures, folders, frames",
+    "app": "a page on this computer: drag covers over two faces and watch",
     "export": "write a model as a program: torch.export or ONNX",
     "plugins": "what is installed beside occmask, from where, and what is broken",
     "new-plugin": "write a working, tested plug-in to start from",
