@@ -20,8 +20,8 @@ def rejection_chart(curves: Mapping[str, RejectionCurve], *, up_to: float = 0.5)
     """A figure in HTML: FNMR against the rejected share, a line for each quality score by its name.
 
     The shaded area is that of a score which rejects the false non-matches first.  The curves are those of one set of
-    comparisons, so they begin at one error.  Raises `DataError` for none, more than four, or curves of other comparisons, and
-    `OptionError` for `up_to`, the largest rejected share.
+    comparisons, so they begin at one error.  Raises `DataError` for none, more than four, or curves of other
+    comparisons, and `OptionError` for `up_to`, the largest rejected share.
     """
     if not 0 < len(curves) <= _MOST_LINES:
         raise DataError(f"one to {_MOST_LINES} curves of error against reject can be told apart, not {len(curves)}")
