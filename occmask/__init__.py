@@ -105,6 +105,7 @@ _LAZY = {
     "split_gallery_probes": "data.split",
     "to_tensor": "images.pixels",
     "train": "training.loop",
+    "train_head": "training.attached",
     "usable_area": "matching.quality",
 }
 
@@ -201,6 +202,7 @@ __all__ = [
     "split_gallery_probes",
     "to_tensor",
     "train",
+    "train_head",
     "usable_area",
 ]
 
@@ -270,6 +272,7 @@ if TYPE_CHECKING:
     )
     from .testsets import TESTSETS
     from .training import METHODS, OBJECTIVES, RECIPES
+    from .training.attached import train_head
     from .training.loop import train
     from .training.methods import Method, Stage
     from .training.objectives import Losses
