@@ -85,7 +85,10 @@ _LAZY = {
     "cover_probes": "occluders.conditions",
     "coverage_loss": "coverage",
     "describe": "catalogue",
+    "distort": "images.distortion",
     "export": "models",
+    "fit_score_calibration": "matching.calibration_fit",
+    "fuse_templates": "matching.fusion",
     "list_models": "models",
     "load_faces": "data.sources",
     "load_model": "models",
@@ -95,7 +98,9 @@ _LAZY = {
     "match_pairs": "matching",
     "observe_maps": "backbones.hosted",
     "optimize": "models",
+    "part_energy": "matching.quality",
     "read_picture": "images.reading",
+    "rejection_curve": "evaluation.rejection",
     "run_protocol": "measure.protocols",
     "save_weights": "models",
     "sized": "images.pixels",
@@ -103,6 +108,7 @@ _LAZY = {
     "to_tensor": "images.pixels",
     "train": "training.loop",
     "train_head": "training.attached",
+    "usable_area": "matching.quality",
 }
 
 __all__ = [
@@ -178,7 +184,10 @@ __all__ = [
     "cover_probes",
     "coverage_loss",
     "describe",
+    "distort",
     "export",
+    "fit_score_calibration",
+    "fuse_templates",
     "list_models",
     "load_faces",
     "load_model",
@@ -188,7 +197,9 @@ __all__ = [
     "match_pairs",
     "observe_maps",
     "optimize",
+    "part_energy",
     "read_picture",
+    "rejection_curve",
     "run_protocol",
     "save_weights",
     "sized",
@@ -196,6 +207,7 @@ __all__ = [
     "to_tensor",
     "train",
     "train_head",
+    "usable_area",
 ]
 
 if TYPE_CHECKING:
@@ -210,13 +222,18 @@ if TYPE_CHECKING:
     from .data.split import split_gallery_probes
     from .embeddings import EMBEDDINGS
     from .evaluation.bootstrap import Bootstrap
+    from .evaluation.rejection import rejection_curve
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
+    from .images.distortion import distort
     from .images.input_spec import InputSpec
     from .images.pixels import sized, to_tensor
     from .images.reading import read_picture
     from .margins import MARGINS, build_loss
     from .margins.loss import MarginLoss
     from .matching import MATCHERS, Prepared, match, match_pairs
+    from .matching.calibration_fit import fit_score_calibration
+    from .matching.fusion import fuse_templates
+    from .matching.quality import part_energy, usable_area
     from .measure.calibration import CalibrationReport, calibrate
     from .measure.protocols import run_protocol
     from .models import (

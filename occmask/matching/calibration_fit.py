@@ -32,7 +32,7 @@ def fit_score_calibration(
     *,
     matcher: Spec | str = "fused",
     clean: Tensor | None = None,
-    tail: float = 0.05,
+    tail: float = 0.1,
     bins: int = 8,
 ) -> Spec:
     """The `calibrated` matcher as a Spec, from faces of which some are covered; pairs of two people are impostors.
@@ -73,18 +73,18 @@ def impostor_scores(
 
 
 def calibration_of(
-    impostors: Sequence[Impostors], *, matcher: Spec | str = "fused", tail: float = 0.05, bins: int = 8
+    impostors: Sequence[Impostors], *, matcher: Spec | str = "fused", tail: float = 0.1, bins: int = 8
 ) -> Spec:
     """The `calibrated` matcher as a Spec, from one set of impostors, or from several put together.
 
     Several are those of recognisers that were trained alike, each on other people, so that few people suffice for
     training and calibration: each gives the impostors among the people that it did not see.  `matcher`: the one that
-    scored them.  `tail`: the share of the impostors that lie in the tail, in (0, 0.5); that of 5 % is less a matter of
+    scored them.  `tail`: the share of the impostors that lie in the tail, in (0, 0.5); that of 10 % is less a matter of
     luck than the one at the FAR of interest.  It takes 10 / tail pairs in each of `bins` equally full bins, and fewer
     bins are used where there are fewer pairs.  Raises `OptionError` and `DataError`.
     """
     if not 0 < tail < 0.5:
-        raise OptionError(f"tail is a share of the impostors in (0, 0.5), such as 0.05, not {tail!r}")
+        raise OptionError(f"tail is a share of the impostors in (0, 0.5), such as 0.1, not {tail!r}")
     if not isinstance(bins, int) or bins < 1:
         raise OptionError(f"bins is a positive whole number, not {bins!r}")
     shares, scores, clean = (torch.cat(column) for column in zip(*impostors, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import torch
@@ -57,27 +56,3 @@ def _along(places: int, spread: float) -> Tensor:
     apart = (place[:, None] - place).abs() / spread
     weight = torch.exp(-0.5 * apart**2) * (apart <= _FARTHEST)
     return weight / weight.sum(1, keepdim=True)
-
-
-def shift_parts(template: Template, *, down: float, across: float) -> Template:
-    """The template of the same face moved by so many places of the grid, which need not be whole.
-
-    Values between places are bilinear; what comes in from beyond the border is not visible.  The embedding stays as it
-    is.  Raises `ShapeError` for parts of an unknown grid.
-    """
-    parts, grid = template.parts, template.grid
-    if parts is None or (down == 0 and across == 0):
-        return template
-    if grid is None or grid[0] * grid[1] != parts.shape[1]:
-        raise ShapeError(f"nothing says on which grid these {parts.shape[1]} parts lie; give the template a grid")
-    if not (math.isfinite(down) and math.isfinite(across)):
-        raise OptionError(f"a shift is finite, not {down!r} down and {across!r} across")
-    move = torch.kron(_moved(grid[0], down), _moved(grid[1], across)).to(parts)
-    visible = torch.ones_like(parts[..., 0]) if template.visible is None else template.visible.to(parts)
-    return template._replace(parts=move @ parts, visible=(visible @ move.T).clamp(0, 1))
-
-
-def _moved(places: int, by: float) -> Tensor:
-    """(places, places): the weights of the old places in each new one; a row sums to less than 1 at the border."""
-    place = torch.arange(places, dtype=torch.float64)
-    return (1 - (place[:, None] - by - place).abs()).clamp_min(0)

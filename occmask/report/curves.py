@@ -56,8 +56,8 @@ DARK = Theme(
         (255, 146, 60),
         (40, 200, 150),
         (230, 140, 195),
-        (240, 200, 60),
-        (150, 160, 250),
+        (240, 220, 90),
+        (150, 150, 255),
     ),
 )
 _ORDER = ("baseline", "augmented", "from", "augmented_fused", "augmented_parts", "retrofit", "frozen")

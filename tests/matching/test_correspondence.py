@@ -1,4 +1,4 @@
-"""Soft correspondence: parts spread over their neighbours, and moved on their grid."""
+"""Soft correspondence: parts spread over their neighbours."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import occmask
 from occmask import Template
-from occmask.matching.correspondence import shift_parts, spread_parts
+from occmask.matching.correspondence import spread_parts
 
 GRID = (5, 4)
 
@@ -21,10 +21,9 @@ def faces(count: int = 3, *, seed: int = 0, seen: bool = True) -> Template:
     return Template(parts.sum(1), parts, visible, GRID)
 
 
-def test_no_spread_and_no_shift_change_nothing():
+def test_no_spread_changes_nothing():
     template = faces()
     assert spread_parts(template, spread=0) is template
-    assert shift_parts(template, down=0, across=0) is template
     alone = Template(template.embedding)
     assert spread_parts(alone, spread=1) is alone
 
@@ -63,21 +62,6 @@ def test_a_face_of_which_nothing_is_seen_keeps_its_parts():
     torch.testing.assert_close(spread_parts(hidden, spread=0.7).parts, template.parts)
 
 
-def test_a_whole_shift_moves_parts_and_what_comes_in_is_not_visible():
-    template = faces(2, seen=False)
-    moved = shift_parts(template, down=1, across=0)
-    torch.testing.assert_close(moved.parts[:, 4:], template.parts[:, :-4])
-    assert torch.equal(moved.visible[:, :4], torch.zeros(2, 4, dtype=torch.double))
-    assert torch.equal(moved.visible[:, 4:], torch.ones(2, 16, dtype=torch.double))
-
-
-def test_half_a_place_is_the_mean_of_two_neighbours():
-    template = faces(1, seen=False)
-    parts = template.parts.view(5, 4, 6)
-    moved = shift_parts(template, down=0, across=0.5).parts.view(5, 4, 6)
-    torch.testing.assert_close(moved[:, 1:], (parts[:, 1:] + parts[:, :-1]) / 2)
-
-
 @pytest.mark.parametrize("spread", [-1, float("nan"), True, "wide", 9])
 def test_what_is_no_spread_is_refused(spread):
     with pytest.raises(occmask.OptionError, match="spread"):
@@ -88,5 +72,3 @@ def test_parts_of_an_unknown_grid_are_refused():
     lost = faces()._replace(grid=None)
     with pytest.raises(occmask.ShapeError, match="grid"):
         spread_parts(lost, spread=1)
-    with pytest.raises(occmask.ShapeError, match="grid"):
-        shift_parts(lost, down=1, across=0)
