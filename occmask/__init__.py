@@ -37,7 +37,11 @@ _LAZY = {
     "FaceSet": "data.faces",
     "FaceShapes": "shapes",
     "FeatureShape": "shapes",
+    "GALLERY_INDEXES": "gallery",
+    "Gallery": "gallery.gallery",
+    "GalleryIndex": "gallery",
     "HEADS": "heads",
+    "Hits": "gallery",
     "InputSpec": "images.input_spec",
     "LoadReport": "models",
     "Losses": "training.objectives",
@@ -61,6 +65,7 @@ _LAZY = {
     "PLACEMENTS": "occluders",
     "PROTOCOLS": "protocols",
     "PatternGrid": "patterns",
+    "PictureSource": "gallery.store",
     "Placed": "occluders.occlude",
     "Prepared": "matching",
     "RECIPES": "training",
@@ -75,6 +80,7 @@ _LAZY = {
     "Stage": "training.methods",
     "TESTSETS": "testsets",
     "Template": "shapes",
+    "UnitRows": "gallery",
     "Worn": "occluders.occluder",
     "answer_from_coverage": "coverage",
     "attach": "models",
@@ -84,6 +90,7 @@ _LAZY = {
     "coverage_loss": "coverage",
     "describe": "catalogue",
     "export": "models",
+    "fingerprint": "measure.protocols",
     "list_models": "models",
     "load_faces": "data.sources",
     "load_model": "models",
@@ -96,6 +103,7 @@ _LAZY = {
     "read_picture": "images.reading",
     "run_protocol": "measure.protocols",
     "save_weights": "models",
+    "search": "matching.search",
     "sized": "images.pixels",
     "split_gallery_probes": "data.split",
     "to_tensor": "images.pixels",
@@ -107,6 +115,7 @@ __all__ = [
     "CONDITIONS",
     "DATASETS",
     "EMBEDDINGS",
+    "GALLERY_INDEXES",
     "HEADS",
     "MARGINS",
     "MASK_DECODERS",
@@ -136,6 +145,9 @@ __all__ = [
     "FaceSet",
     "FaceShapes",
     "FeatureShape",
+    "Gallery",
+    "GalleryIndex",
+    "Hits",
     "InputSpec",
     "LoadReport",
     "Losses",
@@ -150,6 +162,7 @@ __all__ = [
     "OccmaskError",
     "OptionError",
     "PatternGrid",
+    "PictureSource",
     "Placed",
     "PluginError",
     "Prepared",
@@ -164,6 +177,7 @@ __all__ = [
     "Stage",
     "Template",
     "TrainingError",
+    "UnitRows",
     "UnknownNameError",
     "Worn",
     "answer_from_coverage",
@@ -174,6 +188,7 @@ __all__ = [
     "coverage_loss",
     "describe",
     "export",
+    "fingerprint",
     "list_models",
     "load_faces",
     "load_model",
@@ -186,6 +201,7 @@ __all__ = [
     "read_picture",
     "run_protocol",
     "save_weights",
+    "search",
     "sized",
     "split_gallery_probes",
     "to_tensor",
@@ -204,6 +220,9 @@ if TYPE_CHECKING:
     from .data.split import split_gallery_probes
     from .embeddings import EMBEDDINGS
     from .evaluation.bootstrap import Bootstrap
+    from .gallery import GALLERY_INDEXES, GalleryIndex, Hits, UnitRows
+    from .gallery.gallery import Gallery
+    from .gallery.store import PictureSource
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .images.input_spec import InputSpec
     from .images.pixels import sized, to_tensor
@@ -211,7 +230,8 @@ if TYPE_CHECKING:
     from .margins import MARGINS, build_loss
     from .margins.loss import MarginLoss
     from .matching import MATCHERS, Prepared, match, match_pairs
-    from .measure.protocols import run_protocol
+    from .matching.search import search
+    from .measure.protocols import fingerprint, run_protocol
     from .models import (
         MODELS,
         ExportReport,
