@@ -22,7 +22,6 @@ from ..matching.storage import MAX_BYTES
 APPLICATION_ID = 0x6F636D47  # "ocmG"
 VERSION = 1
 WAIT = 30.0  # seconds for another writer to finish
-_MAGIC, _HEADER_BYTES = b"SQLite format 3\x00", 100
 
 _SCHEMA = (
     "CREATE TABLE about (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)",
@@ -61,8 +60,9 @@ def create(path: Path, about: dict[str, str]) -> None:
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".new")
-    except OSError as e:
-        raise DataError(f"{shown(path)}: cannot be made here ({e.strerror}); choose a folder to write to") from e
+    except (OSError, ValueError) as e:
+        reason = getattr(e, "strerror", None) or e
+        raise DataError(f"{shown(path)}: cannot be made here ({reason}); choose a folder to write to") from e
     os.close(handle)
     try:
         with explained(path), closing(sqlite3.connect(name, isolation_level=None)) as connection:
@@ -132,17 +132,18 @@ def _check_file(path: Path) -> None:
         raise DataError(f"{called}: a link, which might lead anywhere; name the gallery's file itself")
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{called}: no file; name the gallery's file itself")
-    try:
-        with open(path, "rb") as file:
-            header = file.read(_HEADER_BYTES)
-    except OSError as e:
-        raise DataError(f"{called}: cannot be read ({e.strerror})") from e
-    if not header.startswith(_MAGIC) or len(header) < _HEADER_BYTES:
-        raise DataError(f"{called}: no gallery: not a file of SQLite; give a new name to make one")
+    # It is not opened to look inside: closing it would drop the locks of every connection that this process has to it.
+    if status.st_size == 0:
+        raise DataError(f"{called}: no gallery: an empty file; give a new name to make one")
 
 
 def _check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    try:
+        application = connection.execute("PRAGMA application_id").fetchone()[0]
+    except sqlite3.DatabaseError as e:
+        if "not a database" in str(e):
+            raise DataError(f"{shown(path)}: no gallery: not a file of SQLite; give a new name to make one") from None
+        raise
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
         raise DataError(f"{shown(path)}: a SQLite file of another application, and no gallery of occmask")

@@ -168,7 +168,7 @@ class Store:
             kind = RecordKind(int(dim), int(parts), bool(visible), None if grid is None else tuple(grid), precision)
             if kind.bytes > MAX_BYTES or kind.dim < 1:  # KeyError for an unknown precision
                 raise ValueError(kind)
-        except (ValueError, TypeError, KeyError, RecursionError) as e:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as e:
             raise DataError(f"{shown(self.path)}: it does not say what its templates hold ({e!r}); damaged") from e
         return kind
 

@@ -28,7 +28,7 @@ class KeptUnits:
 
     def blocks(self) -> Iterator[UnitRows]:
         for some in self._store.units(at_once=_ROWS_AT_ONCE):
-            if any(len(unit) != 2 * self.width for _, unit in some):
+            if any(not isinstance(unit, bytes) or len(unit) != 2 * self.width for _, unit in some):
                 raise DataError(
                     f"{shown(self._store.path)}: a unit in it has another length than {self.width}; damaged"
                 )

@@ -45,15 +45,15 @@ def face(rng: random.Random, name: str) -> Face:
     return Face(rng.randbytes(2 * KIND.dim), record, PictureSource(name=name))
 
 
-def work(path: Path, say: int, seed: int, people: dict[str, int]) -> None:
-    """Of the child, without end.  A line is `did NAME COUNT` after a commit and `does ...` before it."""
+def work(path: Path, say: int, seed: int, called: str, people: dict[str, int]) -> None:
+    """Of the child, without end: everybody is called `called` and a number.  A line is `did NAME COUNT` after a commit and `does ...` before it."""
     rng = random.Random(seed)
     store = Store(path, about=ABOUT)
     for number in range(10**9):
         what = rng.choice(["enrol", "enrol", "replace", "delete"] if people else ["enrol"])
         if len(people) > MOST_PEOPLE:
             what = "delete"
-        name = f"person {seed} {number}" if what == "enrol" else rng.choice(sorted(people))
+        name = f"{called} {number}" if what == "enrol" else rng.choice(sorted(people))
         count = 0 if what == "delete" else rng.randint(1, 6)
         os.write(say, f"does {what};{name};{count}\n".encode())
         if what == "delete":
@@ -71,11 +71,12 @@ def work(path: Path, say: int, seed: int, people: dict[str, int]) -> None:
 def one_kill(path: Path, people: dict[str, int], rng: random.Random, outcome: Outcome) -> None:
     """Start a child, kill it, and compare.  `people` is what is committed, before and after."""
     listen, say = os.pipe()
+    seed = rng.randrange(1 << 30)
     child = os.fork()
     if child == 0:
         try:
             os.close(listen)
-            work(path, say, rng.randrange(1 << 30), dict(people))
+            work(path, say, seed, f"person {outcome.kills}", dict(people))
         finally:
             os._exit(1)  # a child never comes back from its work alive
     os.close(say)
