@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 from ..errors import DataError, OptionError
 from ..images.reading import shown
 from ..matching.storage import MAX_BYTES, RecordKind, record_kind
-from .schema import connect, create, explained
+from .schema import WAIT, connect, create, explained
 
 MAX_NAME, MAX_DETAILS = 255, 1 << 16  # characters of a name, of JSON
 _AT_ONCE = 500  # ids in one question to SQLite
+_PATIENCE = 200  # milliseconds that emptying the log waits for readers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,7 +281,11 @@ class Store:
         if self._depth:
             return False
         with explained(self.path):
-            busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._connection.execute(f"PRAGMA busy_timeout = {_PATIENCE}")  # readers may go on for long
+            try:
+                busy = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {WAIT * 1000:.0f}")
         return not busy
 
     # -- templates -----------------------------------------------------------------------------

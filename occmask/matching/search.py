@@ -101,31 +101,52 @@ def faces_of(prepared: Prepared, which: slice | Tensor) -> Prepared:
 class RunningTop:
     """The highest scores of every query so far, block by block, and where in the gallery they stand.
 
-    Of each chunk of scores the best is found first: whatever is among the highest stands in one of the chunks with
-    the highest bests, and in none whose best is below what is kept already.  Only these are sorted, fewer and fewer of
-    them.  Among equal scores any may come out.
+    Once some are kept, a score matters only where it is above the least of them, and a whole chunk of scores does not
+    where its highest is not: so most of a block is looked at once, and next to nothing of it is sorted.  Among equal
+    scores any may come out.
     """
 
     def __init__(self, queries: int, top: int, *, like: Tensor):
         self.top = top
-        self._scores = like.new_full((queries, top), -torch.inf)
+        self._scores = like.new_full((queries, top), -torch.inf)  # best first
         self._rows = torch.full((queries, top), -1, dtype=torch.int64, device=like.device)
+        self._added = 0
 
     def add(self, scores: Tensor, start: int) -> None:
         """The scores (Q, n) of the gallery's rows from `start` on."""
-        chunks = scores.shape[1] // _CHUNK
-        if chunks >= 2 * self.top:
-            whole = scores[:, : chunks * _CHUNK].unflatten(1, (chunks, _CHUNK))
-            best = whole.amax(2)  # (Q, chunks)
-            better = int((best > self._scores[:, -1:]).sum(1).amax())
-            chosen = best.topk(min(better, self.top), sorted=False).indices
-            inside = whole.gather(1, chosen[..., None].expand(-1, -1, _CHUNK)).flatten(1)
-            at = (chosen[..., None] * _CHUNK + torch.arange(_CHUNK, device=scores.device)).flatten(1)
-            self._merge(inside, at + start)
-            scores, start = scores[:, chunks * _CHUNK :], start + chunks * _CHUNK
-        if scores.shape[1]:
-            at = torch.arange(start, start + scores.shape[1], device=scores.device)
-            self._merge(scores, at.expand(scores.shape))
+        first = max(0, min(self.top - self._added, scores.shape[1]))  # before that many there is nothing to beat
+        if first:
+            at = torch.arange(start, start + first, device=scores.device)
+            self._merge(scores[:, :first], at.expand(len(scores), first))
+        chunks = (scores.shape[1] - first) // _CHUNK
+        end = first + chunks * _CHUNK
+        if chunks:
+            self._add_chunks(scores[:, first:end].reshape(-1, _CHUNK), start + first)
+        if end < scores.shape[1]:
+            self._add_chunks(scores[:, end:].contiguous(), start + end)
+        self._added += scores.shape[1]
+
+    def _add_chunks(self, chunks: Tensor, start: int) -> None:
+        """Chunks (Q * c, n) of scores, those of the first query first; its rows stand at `start` and onwards."""
+        per_query, size = len(chunks) // max(1, len(self._scores)), chunks.shape[1]
+        least = self._scores[:, -1]
+        best = chunks.amax(1).view(-1, per_query)
+        which = (best > least[:, None]).flatten().nonzero()[:, 0]  # of the chunks, by query
+        inside = chunks[which]
+        chunk, at = (inside > least[which // per_query, None]).nonzero(as_tuple=True)
+        if not len(chunk):
+            return
+        query = which[chunk] // per_query
+        rows = start + which[chunk] % per_query * size + at
+        # Those of one query stand together; they become the first places of its row.
+        counts = torch.bincount(query, minlength=len(least))
+        place = torch.arange(len(query), device=query.device) - (counts.cumsum(0) - counts)[query]
+        widest = int(counts.amax())
+        better = chunks.new_full((len(least), widest), -torch.inf)
+        better[query, place] = inside[chunk, at]
+        where = torch.full((len(least), widest), -1, dtype=torch.int64, device=query.device)
+        where[query, place] = rows
+        self._merge(better, where)
 
     def _merge(self, scores: Tensor, rows: Tensor) -> None:
         scores, rows = torch.cat([self._scores, scores], 1), torch.cat([self._rows, rows], 1)

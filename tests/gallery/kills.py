@@ -46,7 +46,10 @@ def face(rng: random.Random, name: str) -> Face:
 
 
 def work(path: Path, say: int, seed: int, called: str, people: dict[str, int]) -> None:
-    """Of the child, without end: everybody is called `called` and a number.  A line is `did NAME COUNT` after a commit and `does ...` before it."""
+    """Of the child, without end: everybody is called `called` and a number.
+
+    A line is `did WHAT;NAME;COUNT` after a commit and `does ...` before it.
+    """
     rng = random.Random(seed)
     store = Store(path, about=ABOUT)
     for number in range(10**9):
