@@ -32,6 +32,7 @@ COMMANDS = {  # in the order in which a person needs them
     "compare": "what two results of one protocol differ by, with paired intervals",
     "compare-methods": "train and measure every method on the same data, seeds and budget",
     "explain": "draw what the model believes is covered on one face",
+    "gallery": "enrol people into a file, identify and verify faces, list, delete, check",
     "export": "write a model as a program: torch.export or ONNX",
     "plugins": "what is installed beside occmask, from where, and what is broken",
     "new-plugin": "write a working, tested plug-in to start from",
