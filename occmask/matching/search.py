@@ -14,7 +14,7 @@ from ..spec import Spec
 from . import MATCHERS, Matcher, Prepared
 from .checks import check_alike
 
-CANDIDATES = 50  # of a query's first pass, that are looked at again
+CANDIDATES = 30  # of a query's first pass, that are looked at again
 QUERIES_AT_ONCE = 1024
 BLOCK = 8192  # faces of the gallery that are compared at once; with 1024 queries 32 MiB of scores
 _CHUNK = 64  # scores of which only the best is looked at first
