@@ -31,7 +31,7 @@ KINDS: dict[str, Registry[Any]] = {
     "dataset": DATASETS,
     "protocol": PROTOCOLS,
     "testset": TESTSETS,
-    "gallery index": GALLERY_INDEXES,
+    "gallery_index": GALLERY_INDEXES,
 }
 
 
