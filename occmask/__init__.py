@@ -108,6 +108,7 @@ _LAZY = {
     "split_gallery_probes": "data.split",
     "to_tensor": "images.pixels",
     "train": "training.loop",
+    "train_head": "training.attached",
 }
 
 __all__ = [
@@ -206,6 +207,7 @@ __all__ = [
     "split_gallery_probes",
     "to_tensor",
     "train",
+    "train_head",
 ]
 
 if TYPE_CHECKING:
@@ -273,6 +275,7 @@ if TYPE_CHECKING:
     )
     from .testsets import TESTSETS
     from .training import METHODS, OBJECTIVES, RECIPES
+    from .training.attached import train_head
     from .training.loop import train
     from .training.methods import Method, Stage
     from .training.objectives import Losses

@@ -33,7 +33,7 @@ FLOORS = {
     4: ("report", "measure", "testsets", "gallery"),
     5: ("training",),
     6: ("catalogue", "comparison", "testing"),
-    7: ("demo", "scaffold"),
+    7: ("demo", "matcher_comparison", "scaffold"),
     8: ("cli",),
     9: ("__main__", "__init__"),  # the public names, loaded on first use
 }

@@ -31,6 +31,8 @@ COMMANDS = {  # in the order in which a person needs them
     "evaluate": "run a protocol on a model: figures, one JSON and one page",
     "compare": "what two results of one protocol differ by, with paired intervals",
     "compare-methods": "train and measure every method on the same data, seeds and budget",
+    "compare-matchers": "ways of comparing the same faces, on people nobody trained on",
+    "attach": "a head that says what is covered, for a recogniser you have",
     "explain": "draw what the model believes is covered on one face",
     "gallery": "enrol people into a file, identify and verify faces, list, delete, check",
     "export": "write a model as a program: torch.export or ONNX",

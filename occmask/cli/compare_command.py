@@ -21,7 +21,12 @@ _NAME = 18  # columns of a metric and its margin
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("a", type=Path, metavar="A.json", help="a result that `occmask evaluate` wrote")
-    parser.add_argument("b", type=Path, metavar="B.json", help="another, of the same protocol, settings and data")
+    parser.add_argument(
+        "b",
+        type=Path,
+        metavar="B.json",
+        help="another, of the same protocol, data and settings; --matcher may differ",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -90,8 +95,10 @@ def _number(value: float, metric: str, *, sign: str = "-") -> str:
 
 
 def _named(path: str, model: Mapping[str, Any]) -> str:
-    name = model.get("name")
-    return f"{path} ({name})" if name else path
+    """The file, and in brackets the model's name and what compared its faces, if that was not the cosine."""
+    name, matcher = model.get("name"), model.get("matcher", "cosine")
+    about = [str(name)] * bool(name) + [f"matched by {matcher}"] * (matcher != "cosine")
+    return f"{path} ({', '.join(about)})" if about else path
 
 
 def _wrapped(lines: Iterable[str]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from ..errors import OptionError
+from ..matching import MATCHERS
 from ..measure.protocols import run_protocol
 from ..models import load_model
 from ..protocols import PROTOCOLS
@@ -40,6 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an option of the protocol; several at once",
     )
+    parser.add_argument(
+        "--matcher",
+        default="cosine",
+        metavar="NAME",
+        help="how two faces are compared, such as fused: see occmask list --kind matcher; or JSON with its options, "
+        'such as {"name": "fused", "share": 0.3} (default: %(default)s)',
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for result.json and report.html")
     parser.add_argument("--pairs", metavar="FILE", help="a list of pairs (LFW's pairs.txt, CSV) among DATA's pictures")
     parser.add_argument("--gallery", metavar="FACES", help="the people to search among, where DATA holds the probes")
@@ -58,6 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
         _check_folder(arguments.out)
     given = EvaluationData(arguments)
     protocol = PROTOCOLS.build(Spec(given.protocol, **read_changes(arguments.changes)))
+    matcher = _matcher(arguments.matcher)
     model = load_model(arguments.weights)
     data = given.load(model.config.input_spec)
     with _counted(quiet=arguments.quiet) as progress:
@@ -66,6 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
             model,
             data,
             device=arguments.device,
+            matcher=matcher,
             model_name=_model_name(arguments.weights),
             data_name=_data_name(arguments),
             progress=progress,
@@ -81,6 +91,16 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out is not None:
         print(f"\n{arguments.out / 'report.html'}  everything on one page")
         print(f"{arguments.out / 'result.json'}  all figures; compare two with occmask compare")
+
+
+def _matcher(text: str) -> Spec:
+    """A name, or a JSON object with a name and options; built once here, so that a mistake is told at once."""
+    try:
+        spec = Spec.of(json.loads(text)) if text.startswith("{") else Spec(text)
+    except json.JSONDecodeError as e:
+        raise OptionError(f"--matcher {text} is no JSON ({e}); give a name, or an object with a name") from e
+    MATCHERS.build(spec)
+    return spec
 
 
 @contextmanager

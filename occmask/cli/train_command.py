@@ -22,6 +22,7 @@ from ..models.files import is_safetensors, read_tensors
 from ..spec import Spec
 from ..training import RECIPES
 from ..training.loop import train
+from ..training.objectives import names_people
 from ..training.recipe import recipe_named
 from .settings import read_changes
 
@@ -79,12 +80,10 @@ def run(arguments: argparse.Namespace) -> None:
     )
     for skipped in faces.skipped:
         print(f"skipped {skipped.source}: {skipped.reason}", file=sys.stderr)
-    margin = Spec(arguments.margin, **read_changes(arguments.margin_changes))
-    loss = build_loss(
-        margin,
-        embedding_dim=model.width,
-        num_classes=max(2, faces.num_people),
-    )
+    loss = None
+    if names_people(recipe.objective):
+        margin = Spec(arguments.margin, **read_changes(arguments.margin_changes))
+        loss = build_loss(margin, embedding_dim=model.width, num_classes=max(2, faces.num_people))
     if arguments.start is not None:
         _start(model, loss, arguments.start)
     summary = train(
@@ -105,18 +104,20 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
 
-def _start(model: FaceModel, loss: MarginLoss, path: str) -> None:
+def _start(model: FaceModel, loss: MarginLoss | None, path: str) -> None:
     """Trunk and embedding of the file, the occlusion parts that both have alike, and its class weights if they fit."""
     theirs, own = _config_of_file(path), json.loads(json.dumps(model.config.to_dict()))
     alike = (part for part in model.config.occlusion_parts if own[part] == theirs.get(part))
     parts = ("backbone", "embedding", *alike)
     report = load_weights(model, path, only=parts)
-    classes = "class weights continue"
-    try:
-        load_weights(model, path, loss=loss, only=parts)
-    except CheckpointError as e:
-        classes = f"class weights start fresh ({e})"
-    print(f"{len(report.loaded)} tensors from {path}; {len(report.missing)} start fresh; {classes}", file=sys.stderr)
+    classes = ""
+    if loss is not None:
+        classes = "; class weights continue"
+        try:
+            load_weights(model, path, loss=loss, only=parts)
+        except CheckpointError as e:
+            classes = f"; class weights start fresh ({e})"
+    print(f"{len(report.loaded)} tensors from {path}; {len(report.missing)} start fresh{classes}", file=sys.stderr)
 
 
 def _config_of_file(path: str) -> dict[str, Any]:

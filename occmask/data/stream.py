@@ -17,6 +17,7 @@ from ..images.pixels import Pixels, to_tensor
 from ..occluders.occlude import Occlusions, clean, mirror
 from ..shapes import FaceBatch, OcclusionTruth
 from .faces import FaceSet
+from .variation import relit, warped
 
 
 class FaceStream(Dataset[FaceBatch]):
@@ -29,7 +30,8 @@ class FaceStream(Dataset[FaceBatch]):
 
     `occlusion` covers faces (None: all clean).  `flip` mirrors half of the samples.  `jitter` varies the face's
     contrast by up to that share and its brightness by half of it; `shift` moves it by up to that many pixels,
-    repeating its edge.  `spec` is the model's (None: RGB in [-1, 1]).  `with_clean` adds `clean` (3, H, W), the same
+    repeating its edge; `warp` and `relight` turn and light it otherwise, as `data.variation` says.
+    `spec` is the model's (None: RGB in [-1, 1]).  `with_clean` adds `clean` (3, H, W), the same
     face before it was covered.  Raises `OptionError` for a value out of range,
     `DataError` for an empty set, and, on reading, for a file that can no longer be read.
     """
@@ -44,6 +46,8 @@ class FaceStream(Dataset[FaceBatch]):
         flip: bool = True,
         jitter: float = 0.0,
         shift: int = 0,
+        warp: float = 0.0,
+        relight: float = 0.0,
         spec: InputSpec | None = None,
         with_clean: bool = False,
     ):
@@ -58,6 +62,10 @@ class FaceStream(Dataset[FaceBatch]):
             raise DataError("an empty set of faces cannot be trained on")
         self.faces, self.seed, self.length = faces, seed, length
         self.occlusion, self.flip, self.jitter, self.shift = occlusion, flip, jitter, shift
+        for name, value in (("warp", warp), ("relight", relight)):
+            if not 0 <= value <= 1:
+                raise OptionError(f"{name} lies in [0, 1], not {value!r}")
+        self.warp, self.relight = warp, relight
         self.spec, self.with_clean = spec, with_clean
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
@@ -101,6 +109,10 @@ class FaceStream(Dataset[FaceBatch]):
             brightness = 127.5 * (1 + self.jitter * rng.uniform(-1, 1))
             levels = (np.arange(256) - 127.5) * contrast + brightness
             image = np.clip(np.rint(levels), 0, 255).astype(np.uint8)[image]
+        if self.warp:
+            image = warped(image, rng, amount=self.warp)
+        if self.relight:
+            image = relit(image, rng, strength=self.relight)
         return image
 
 

@@ -31,7 +31,7 @@ class ScoreHistogram:
         self.count = np.zeros(BINS, np.int64)
 
     def add(self, score: Tensor, *, blanks: int = 0) -> None:
-        """Count the scores; `blanks` of them lie below every cosine and are no pairs."""
+        """Count the scores, those beyond -1..1 in the outer bins; `blanks` of them lie below all and are no pairs."""
         place = score.add(1).mul_(BINS / 2).clamp_(0, BINS - 1).to(torch.int32).flatten()
         self.count += torch.bincount(place, minlength=BINS).cpu().numpy()
         self.count[0] -= blanks

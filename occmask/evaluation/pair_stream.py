@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -10,9 +12,9 @@ from .histograms import ScoreHistogram
 from .metrics import IntArray
 from .pair_space import PairSpace
 from .tail import Tail
-from .tiles import Tile, score_tiles
+from .tiles import Scorer, Tile, score_tiles
 
-_NO_PAIR = -2.0  # marks places of a tile that hold no impostor pair: below every cosine, and below `tail.LOWEST`
+_NO_PAIR = -math.inf  # marks places of a tile that hold no impostor pair: below every score and `tail.LOWEST`
 
 
 class PairStream:
@@ -24,11 +26,11 @@ class PairStream:
         self.genuine_score = np.empty(len(space.genuine.left), np.float32)
         self.impostors = ScoreHistogram()
 
-    def run(self, left: Tensor, right: Tensor, block: int) -> None:
+    def run(self, left: Tensor, right: Tensor, block: int, score: Scorer) -> None:
         across = -(-len(right) // block)
         genuine = _ByTile(*self.space.genuine, block=block, across=across)
         out = [_ByTile(*p, block=block, across=across) for p in self._left_out()]
-        for tile in score_tiles(left, right, block=block, symmetric=self.space.symmetric):
+        for tile in score_tiles(left, right, block=block, symmetric=self.space.symmetric, score=score):
             blanks = 0
             chosen, row, column = genuine.of(tile)
             if len(chosen):

@@ -14,7 +14,7 @@ from ..errors import OptionError, ShapeError
 from .checks import check_whole, labels_of
 from .metrics import FloatArray, IntArray
 from .outcomes import Curve
-from .tiles import BLOCK, check_block, full_precision, single_unit_rows
+from .tiles import BLOCK, Scorer, check_block, full_precision, products, rows_to_score
 
 
 class ProbeRanks(NamedTuple):
@@ -33,20 +33,22 @@ def rank_probes(
     *,
     block: int = BLOCK,
     device: torch.device | str = "cpu",
+    score: Scorer | None = None,
 ) -> ProbeRanks:
     """Ranks of probe (P, D), probe_label (P,) in gallery (G, D), gallery_label (G,) by cosine similarity in float32.
 
     The ranks of `metrics.identity_ranks`, but a probe may show a person whom the gallery does not have.  Memory: the
-    embeddings and three tiles of block x block; a tile holds whole people.  Raises `ShapeError`, `ProtocolError` (NaN).
+    embeddings and three tiles of block x block; a tile holds whole people.  With `score` the rows are whatever it
+    compares.  Raises `ShapeError`, `ProtocolError` (NaN).
     """
     check_block(block)
-    known, new = single_unit_rows("gallery", gallery), single_unit_rows("probe", probe)
+    known, new = rows_to_score("gallery", gallery, score), rows_to_score("probe", probe, score)
     if known.shape[1] != new.shape[1]:
         raise ShapeError(
             f"gallery embeddings have {known.shape[1]} numbers and probe embeddings {new.shape[1]}; "
             "both must come from one model"
         )
-    enrolled = _Gallery(known, labels_of("gallery", gallery_label, len(known)), block, device)
+    enrolled = _Gallery(known, labels_of("gallery", gallery_label, len(known)), block, device, score)
     mine = enrolled.person_of(labels_of("probe", probe_label, len(new)))
     order = np.argsort(mine, kind="stable")  # probes of one person together: their own tiles are few
     found = ProbeRanks(np.zeros(len(new), np.int64), np.empty(len(new)), np.empty(len(new)))
@@ -92,7 +94,9 @@ class _Gallery:
         label: IntArray,
         block: int,
         device: torch.device | str,
+        score: Scorer | None,
     ):
+        self.score = products if score is None else score
         order = np.argsort(label, kind="stable")
         self.people, first, count = np.unique(label[order], return_index=True, return_counts=True)
         ends = first + count
@@ -120,9 +124,9 @@ class _Gallery:
         for tile in self.tiles:
             row, column = _within(tile, mine, probe.device)
             if len(row):
-                own[row] = _best(probe, tile)[row, column]
+                own[row] = self._best(probe, tile)[row, column]
         for tile in self.tiles:
-            best = _best(probe, tile)
+            best = self._best(probe, tile)
             row, column = _within(tile, mine, probe.device)
             best[row, column] = -torch.inf
             other = torch.maximum(other, best.amax(dim=1))
@@ -132,18 +136,17 @@ class _Gallery:
             rank, own.cpu().double().numpy(), other.cpu().double().numpy()
         )  # not every device has float64
 
+    def _best(self, probe: Tensor, tile: _Tile) -> Tensor:
+        """(n, people of the tile): the score of each person's best picture."""
+        score = self.score(probe, tile.pictures)
+        num_people = tile.last - tile.first
+        if num_people == score.shape[1]:
+            return score
+        best = torch.full((len(probe), num_people), -torch.inf, device=probe.device, dtype=score.dtype)
+        return best.scatter_reduce_(1, tile.person.expand(len(probe), -1), score, "amax")
+
 
 def _within(tile: _Tile, mine: IntArray, device: torch.device) -> tuple[Tensor, Tensor]:
     """Which probes' own person is in the tile, and where."""
     row = np.flatnonzero((mine >= tile.first) & (mine < tile.last))
     return torch.from_numpy(row).to(device), torch.from_numpy(mine[row] - tile.first).to(device)
-
-
-def _best(probe: Tensor, tile: _Tile) -> Tensor:
-    """(n, people of the tile): the score of each person's best picture."""
-    score = probe @ tile.pictures.T
-    num_people = tile.last - tile.first
-    if num_people == score.shape[1]:
-        return score
-    best = torch.full((len(probe), num_people), -torch.inf, device=probe.device)
-    return best.scatter_reduce_(1, tile.person.expand(len(probe), -1), score, "amax")

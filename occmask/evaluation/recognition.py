@@ -66,12 +66,16 @@ class Identification:
         """
         known, new = unit_rows("gallery", gallery), unit_rows("probe", probe)
         same_width("gallery", known, "probe", new)
-        known_label = labels_of("gallery", gallery_label, len(known))
-        new_label = labels_of("probe", probe_label, len(new))
+        return self.of_scores(new @ known.T, gallery_label, probe_label)
+
+    def of_scores(self, score: FloatArray, gallery_label: ArrayLike, probe_label: ArrayLike) -> IdentificationResult:
+        """score (P, G), larger = more alike, of every probe with every gallery picture; otherwise as a call."""
+        known_label = labels_of("gallery", gallery_label, score.shape[1])
+        new_label = labels_of("probe", probe_label, len(score))
         num_people = len(np.unique(known_label))
         if num_people < 2:
             raise ProtocolError("the gallery holds one person only; identification needs at least two to choose from")
-        rank = identity_ranks(new @ known.T, known_label, new_label)
+        rank = identity_ranks(score, known_label, new_label)
         return IdentificationResult(self.bootstrap.mean(rank == 1, new_label), cmc(rank, num_people=num_people), rank)
 
 
@@ -113,21 +117,31 @@ class Verification:
         """
         a, b = unit_rows("left", left), unit_rows("right", right)
         same_width("left", a, "right", b)
-        a_label, b_label = labels_of("left", left_label, len(a)), labels_of("right", right_label, len(b))
+        return self.of_scores(a @ b.T, left_label, right_label, excluded=excluded)
+
+    def of_scores(
+        self,
+        score: FloatArray,
+        left_label: ArrayLike,
+        right_label: ArrayLike,
+        *,
+        excluded: ArrayLike | None = None,
+    ) -> VerificationResult:
+        """score (A, B), larger = more alike, of every picture on the left with every one on the right; as a call."""
+        a_label, b_label = labels_of("left", left_label, len(score)), labels_of("right", right_label, score.shape[1])
         people, person = np.unique(np.concatenate([a_label, b_label]), return_inverse=True)
         if len(people) < 2:
             raise ProtocolError("all pictures show one person; verification needs at least two people")
-        kept = _kept(excluded, (len(a), len(b)))
+        kept = _kept(excluded, (len(a_label), len(b_label)))
         same = a_label[:, None] == b_label[None, :]
         genuine_at, impostor_at = np.nonzero(same & kept), np.nonzero(~same & kept)
         num_genuine, num_impostor = len(genuine_at[0]), len(impostor_at[0])
         self._check_pairs(num_genuine, num_impostor)
 
-        score = a @ b.T
         pairs = PairScores(score[genuine_at], score[impostor_at])
-        owner = person[: len(a)][genuine_at[0][pairs.genuine_order]]
-        first = person[: len(a)][impostor_at[0][pairs.impostor_order]]
-        second = person[len(a) :][impostor_at[1][pairs.impostor_order]]
+        owner = person[: len(a_label)][genuine_at[0][pairs.genuine_order]]
+        first = person[: len(a_label)][impostor_at[0][pairs.impostor_order]]
+        second = person[len(a_label) :][impostor_at[1][pairs.impostor_order]]
 
         def figures(drawn: FloatArray) -> tuple[float, ...] | None:
             genuine_weight, impostor_weight = drawn[owner], drawn[first] * drawn[second]

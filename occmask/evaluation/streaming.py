@@ -19,7 +19,7 @@ from .metrics import Estimate, FloatArray, IntArray, PairScores, check_far
 from .outcomes import Curve
 from .pair_space import PairSpace
 from .pair_stream import PairStream
-from .tiles import BLOCK, check_block, full_precision, single_unit_rows
+from .tiles import BLOCK, Scorer, check_block, full_precision, products, rows_to_score
 
 MAX_TAIL = 2**22  # impostor pairs held at once: about 400 MB
 _ALL_PAIRS = 2**20  # with no more impostor pairs than this, all of them are held
@@ -75,6 +75,7 @@ def stream_verification(
     device: torch.device | str = "cpu",
     max_tail: int = MAX_TAIL,
     num_worst: int = 10,
+    score: Scorer | None = None,
 ) -> StreamedVerification:
     """Verification of left (A, D) against right (B, D), or of left against itself, by cosine similarity in float32.
 
@@ -82,7 +83,8 @@ def stream_verification(
     `excluded` (2, n): pairs of indices to leave out, such as two versions of one photograph.  TAR and threshold are
     those of `metrics.tar_at_far` on all scores; intervals resample people and weigh pairs as `Verification` does.
     Memory: the float32 embeddings, four tiles of block x block, 24 bytes a genuine pair, and the impostor pairs that
-    the FARs and the resamples need: at most `max_tail`, and as many that tie with the last of them.
+    the FARs and the resamples need: at most `max_tail`, and as many that tie with the last of them.  With `score` the
+    rows are whatever it compares; AUC and EER read from a histogram are rougher the more scores lie outside -1..1.
 
     Raises `ShapeError`, or `ProtocolError` for NaN, one person only, no genuine or no impostor pair, a FAR at which
     fewer than 10 impostors would pass, or one that would need more than `max_tail` pairs.
@@ -92,8 +94,8 @@ def stream_verification(
         check_far(far)
     if (right is None) != (right_label is None):
         raise ProtocolError("right and right_label belong together; give both, or neither to compare left with itself")
-    a = single_unit_rows("left", left)
-    b = a if right is None else single_unit_rows("right", right)
+    a = rows_to_score("left", left, score)
+    b = a if right is None else rows_to_score("right", right, score)
     if a.shape[1] != b.shape[1]:
         raise ShapeError(
             f"left embeddings have {a.shape[1]} numbers and right ones {b.shape[1]}; both must come from one model"
@@ -112,7 +114,7 @@ def stream_verification(
     while True:
         stream = PairStream(space, keep, max_tail)
         with full_precision(), torch.inference_mode():
-            stream.run(rows, columns, block)
+            stream.run(rows, columns, block, products if score is None else score)
         held = _HeldPairs(space, stream, fars)
         try:
             draws = measure.draw(held.figures, num_people=space.num_people)

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import ProtocolError
 from .tiles import Tile
 
-LOWEST = -1.5  # below every cosine, above what marks a place without a pair
+LOWEST = float(np.finfo(np.float32).min)  # below every score, above what marks a place without a pair
 
 
 class Tail:

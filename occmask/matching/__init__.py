@@ -37,6 +37,7 @@ MATCHERS: Registry[Matcher] = Registry(
         "joint": "occmask.matching.joint:Joint",
         "parts": "occmask.matching.places:Parts",
         "fused": "occmask.matching.places:Fused",
+        "calibrated": "occmask.matching.calibrated:Calibrated",
     },
 )
 

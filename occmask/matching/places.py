@@ -55,12 +55,14 @@ class Fused(Parts):
         return super().prepare(template)._replace(unit=visible_unit(template, sharpness=self.sharpness))
 
     def scores(self, a: Prepared, b: Prepared) -> Tensor:  # (A, B)
+        check_alike(a, b, row_by_row=False)
         whole = a.unit @ b.unit.T
         if a.parts is None or b.parts is None:
             return whole
         return whole.mul_(1 - self.share).add_(super().scores(a, b), alpha=self.share)
 
     def pairs(self, a: Prepared, b: Prepared) -> Tensor:  # (N,)
+        check_alike(a, b, row_by_row=True)
         whole = (a.unit * b.unit).sum(1)
         if a.parts is None or b.parts is None:
             return whole

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ..data.faces import FaceSet
 from ..devices import device_of
@@ -21,6 +20,7 @@ from ..models.face import FaceModel
 from ..occluders.conditions import CONDITIONS, Probes, cover_probes
 from ..patterns import PatternGrid
 from ..shapes import OcclusionAnswer
+from .comparers import Comparer, CosineComparer, embedder
 
 PROBE_SEED = 7  # one fixed set of covered probes for every method, seed and fold
 
@@ -40,11 +40,6 @@ def probes_by_condition(faces: FaceSet, *, names: Sequence[str] = CONDITIONS) ->
     return {name: cover_probes(images, name, seed=PROBE_SEED, grey=faces.grey) for name in names}
 
 
-def embedder(model: FaceModel) -> Callable[[Tensor], Tensor]:
-    """Images on any device -> embeddings as the model gives them in use: masked, without the predictor."""
-    return lambda images: model(images.to(device_of(model))).embedding
-
-
 def answers(model: FaceModel, images: NDArray[np.uint8], *, batch_size: int = 100) -> OcclusionAnswer:
     """What the model believes is covered in pictures (N, H, W, 3); on the CPU, wherever the model is."""
     found = []
@@ -56,16 +51,25 @@ def answers(model: FaceModel, images: NDArray[np.uint8], *, batch_size: int = 10
 
 
 def score_known_people(
-    model: FaceModel, gallery: FaceSet, probes: FaceSet, conditions: Mapping[str, Probes], *, far: float
+    model: FaceModel,
+    gallery: FaceSet,
+    probes: FaceSet,
+    conditions: Mapping[str, Probes],
+    *,
+    far: float,
+    compare: Comparer | None = None,
 ) -> Scores:
-    """Known people, unseen pictures: identify each probe, and verify all pairs of gallery pictures and probes."""
-    spec = model.config.input_spec
-    known = embed(embedder(model), to_tensor(gallery.images(), spec))
+    """Known people, unseen pictures: identify each probe, and verify all pairs of gallery pictures and probes.
+
+    `compare` scores the gallery against probes; None is the cosine of their embeddings.
+    """
+    comparer = CosineComparer() if compare is None else compare
+    known = comparer.look(model, gallery.images())
     scores = Scores({}, {}, {}, {})
     for name, condition in conditions.items():
-        unseen = embed(embedder(model), to_tensor(condition.images, spec))
-        named = Identification()(known, gallery.labels, unseen, probes.labels)
-        verified = Verification(fars=(far,))(known, gallery.labels, unseen, probes.labels)
+        score = comparer.scores(known, comparer.look(model, condition.images))  # (G, P)
+        named = Identification().of_scores(score.T, gallery.labels, probes.labels)
+        verified = Verification(fars=(far,)).of_scores(score, gallery.labels, probes.labels)
         scores.identification[name] = {"rank1": named.rank1}
         scores.verification[name] = {"auc": verified.auc, "tar": verified.tar[far]}
         scores.correct[name] = named.correct

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import UnionType
 from typing import Any, get_args, get_origin
@@ -18,11 +18,13 @@ from torch import nn
 from ..devices import device_of, usable_device
 from ..errors import ProtocolError
 from ..images.pixels import Pixels, to_tensor
+from ..matching.rows import TemplateLayout, TemplateRows
 from ..models.face import FaceModel
 from ..protocols.inputs import Embedder, Faces, Pairs, PartialAndWhole, ProbesAndGallery
 from ..protocols.megaface import WithDistractors
 from ..protocols.result import Result
 from ..protocols.versions import computed_with
+from ..spec import Spec
 
 # What a protocol may take, and how a person gives it.
 _ADVICE: dict[Any, str] = {
@@ -40,6 +42,7 @@ def run_protocol(
     data: Any,
     *,
     device: torch.device | str = "cpu",
+    matcher: Spec | str | Mapping[str, Any] = "cosine",
     model_name: str = "",
     data_name: str = "",
     progress: Callable[[int], object] | None = None,
@@ -47,9 +50,14 @@ def run_protocol(
     """What a protocol finds on a model, with the model's fingerprint and the versions that were used.
 
     `data` is what the protocol takes: faces, pairs of faces, or probes and a gallery.  The model is moved to `device`
-    and stays there.  A protocol that takes `locate` gets the head's answers when the model has a head.  `progress` is
-    told after each batch how many pictures were embedded.  Raises `DataError` when the pictures have another size or
-    alignment than the model's, `ProtocolError` for a model in training mode, `OptionError` for the device.
+    and stays there.  A protocol that takes `locate` gets the head's answers when the model has a head.  `matcher` is
+    one of `occmask.MATCHERS`: "fused" compares what both faces show (`FaceModel.template`); of a model whose templates
+    have no parts it compares the embeddings alone, and a note says so.  `progress` is told after each batch how many
+    pictures were embedded.
+
+    Raises `DataError` when the pictures have another size or alignment than the model's, `ProtocolError` for a model in
+    training mode and for a protocol that takes no matcher, `UnknownNameError` for the matcher's name, `OptionError` for
+    its options and for the device.
     """
     if model.training:
         raise ProtocolError(
@@ -59,10 +67,10 @@ def run_protocol(
     for faces in face_sets(data):
         model.config.input_spec.check(size=faces.image_size, template=faces.template)
     model.to(usable_device(device))
-    options: dict[str, Any] = {}
+    embed, options, notes = _compared_by(protocol, model, Spec.of(matcher), progress)
     if model.sees_occlusion and "locate" in inspect.signature(protocol).parameters:
         options["locate"] = locator(model)
-    result = protocol(embedder_of(model, progress=progress), data, **options)
+    result = protocol(embed, data, **options)
     described = {"size": list(model.config.image_size), "template": model.config.template}
     return replace(
         result,
@@ -72,8 +80,30 @@ def run_protocol(
             "fingerprint": fingerprint(model),
             "parameters": sum(p.numel() for p in model.parameters()),
         },
+        notes=(*result.notes, *notes),
         versions={**computed_with(), "python": platform.python_version()},
     )
+
+
+def _compared_by(
+    protocol: Callable[..., Result], model: FaceModel, spec: Spec, progress: Callable[[int], object] | None
+) -> tuple[Embedder, dict[str, Any], Sequence[str]]:
+    """How faces are embedded for a matcher, what the protocol is told of it, and what a reader is."""
+    if spec == Spec("cosine"):
+        return embedder_of(model, progress=progress), {}, ()
+    layout = template_layout(model)
+    options = {"matcher": TemplateRows(spec, layout)}
+    if "matcher" not in inspect.signature(protocol).parameters:
+        name = getattr(protocol, "__name__", type(protocol).__name__)
+        raise ProtocolError(f"{name} compares embeddings in its own way and takes no matcher; leave {spec.name!r} out")
+    notes = []
+    if not layout.places:
+        notes.append(
+            f"The model's templates have no parts: {spec.name} compared the embeddings alone, as the cosine does."
+        )
+    elif not layout.visible:
+        notes.append("The model does not say what is covered: every part counts alike.")
+    return template_embedder_of(model, progress=progress), options, notes
 
 
 def _check_takes(protocol: Callable[..., Any], data: Any) -> None:
@@ -105,6 +135,28 @@ def embedder_of(model: FaceModel, *, progress: Callable[[int], object] | None = 
         return rows
 
     return embed
+
+
+def template_embedder_of(model: FaceModel, *, progress: Callable[[int], object] | None = None) -> Embedder:
+    """uint8 RGB pictures (N, H, W, 3) -> templates as rows (N, W) float32: see `TemplateLayout` and `TemplateRows`."""
+
+    def embed(images: Pixels) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            batch = to_tensor(images, model.config.input_spec).to(device_of(model))
+            template = model.template(batch)
+            rows: NDArray[np.float32] = TemplateLayout.of(template).rows(template).float().cpu().numpy()
+        if progress is not None:
+            progress(len(images))
+        return rows
+
+    return embed
+
+
+def template_layout(model: FaceModel) -> TemplateLayout:
+    """How the model's templates lie in a row, found by asking it for one."""
+    height, width = model.config.image_size
+    with torch.inference_mode():
+        return TemplateLayout.of(model.template(torch.zeros(1, 3, height, width, device=device_of(model))))
 
 
 def locator(model: FaceModel) -> Callable[[Pixels], NDArray[np.float32]]:

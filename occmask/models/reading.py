@@ -25,8 +25,11 @@ def summands_of(embedding: Embedding, top: Tensor, gate: Tensor | None, threshol
         raise OptionError(
             f"an embedding of type {type(embedding).__name__} has no parts; use one that has, such as 'flat'"
         )
-    summands: Tensor = parts(top)
-    return summands if gate is None else mask_apply(summands, gate[:, None].expand_as(summands), threshold=threshold)
+    summands: Tensor = parts(top)  # (B, P, D)
+    if gate is None:
+        return summands
+    gates = gate[:, None].expand_as(summands).flatten(0, 1)
+    return mask_apply(summands.flatten(0, 1), gates, threshold=threshold).view_as(summands)
 
 
 def visible_share(answer: OcclusionAnswer, grid: tuple[int, int]) -> Tensor:

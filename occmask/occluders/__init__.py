@@ -20,6 +20,7 @@ OCCLUDERS: Registry[Occluder] = Registry(
         "face_mask": "occmask.occluders.face_masks:FaceMask",
         "hand": "occmask.occluders.held_objects:Hand",
         "mouth_mask": "occmask.occluders.face_covers:MouthMask",
+        "patchwork": "occmask.occluders.patchwork:Patchwork",
         "phone": "occmask.occluders.held_objects:Phone",
         "pictures": "occmask.occluders.pictures:Pictures",
         "rectangle": "occmask.occluders.rectangle:Rectangle",

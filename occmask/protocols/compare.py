@@ -16,9 +16,10 @@ from .result import Result
 BETTER, WORSE, UNDECIDED, UNPAIRED = "A is better", "A is worse", "no difference shown", "no paired interval"
 HIGHER, LOWER = "A is higher", "A is lower"  # of a figure that makes no model better or worse
 
-_WITHOUT_EFFECT = ("batch_size",)
+_MAY_DIFFER = ("batch_size", "matcher")  # the first has no effect, and the second is what may be compared
 _NEITHER_IS_BETTER = ("cosine",)  # each model spreads its scores over a range of its own
 _LOWER_IS_BETTER = ("eer", "far", "frr", "fmr", "fnmr", "fpir", "fnir")
+_MATCHER = "cosine"  # of results from before there were others
 _SAMPLING = {"confidence": 0.95, "resamples": 200, "seed": 0}
 
 
@@ -39,7 +40,7 @@ class ResultComparison:
 
     protocol: str
     data: Mapping[str, Any]
-    a: Mapping[str, Any]  # the models
+    a: Mapping[str, Any]  # the models, and under "matcher" what compared their faces
     b: Mapping[str, Any]
     confidence: float
     figures: tuple[FigureDifference, ...]
@@ -62,8 +63,8 @@ def compare(a: Result, b: Result) -> ResultComparison:
     are only put side by side.  A is called better or worse when the interval does not hold 0,
     and higher or lower where neither is better.
 
-    Raises `ProtocolError` when the protocols, their settings or the data are not the same, saying what differs, and
-    `OptionError` for settings of no bootstrap.
+    Two matchers may be compared, of one model or of two.  Raises `ProtocolError` when the protocols, their other
+    settings or the data are not the same, saying what differs, and `OptionError` for settings of no bootstrap.
     """
     _check_alike(a, b)
     sampling: dict[str, Any] = {key: a.settings.get(key, usual) for key, usual in _SAMPLING.items()}
@@ -81,8 +82,8 @@ def compare(a: Result, b: Result) -> ResultComparison:
     return ResultComparison(
         protocol=a.protocol,
         data=dict(a.data),
-        a=dict(a.model),
-        b=dict(b.model),
+        a={**a.model, "matcher": _matcher(a)},
+        b={**b.model, "matcher": _matcher(b)},
         confidence=sampling["confidence"],
         figures=tuple(figures),
         notes=tuple(_notes(a, b, figures, sampling["confidence"], same_draws=same_draws)),
@@ -95,7 +96,7 @@ def _check_alike(a: Result, b: Result) -> None:
             f"A is a result of {a.protocol!r} and B of {b.protocol!r}; only results of one protocol can be compared"
         )
     first, second = (
-        {key: value for key, value in plain["settings"].items() if key not in _WITHOUT_EFFECT}
+        {key: value for key, value in plain["settings"].items() if key not in _MAY_DIFFER}
         for plain in (a.to_dict(), b.to_dict())
     )
     unlike = [key for key in {**first, **second} if key not in first or key not in second or first[key] != second[key]]
@@ -117,6 +118,15 @@ def _check_alike(a: Result, b: Result) -> None:
             f"the data differ (fingerprints {str(prints[0])[:12]} and {str(prints[1])[:12]}{told}): other pictures, "
             "other pairs, or the same ones read at another size; evaluate both models on the same data"
         )
+
+
+def _matcher(result: Result) -> str:
+    """ "fused", or "fused with share=0.3"."""
+    setting = result.settings.get("matcher", _MATCHER)
+    if not isinstance(setting, Mapping):
+        return str(setting)
+    options = [f"{key}={value}" for key, value in setting.items() if key != "name"]
+    return f"{setting.get('name', _MATCHER)} with {', '.join(options)}" if options else str(setting.get("name"))
 
 
 def _difference(
@@ -183,4 +193,7 @@ def _notes(a: Result, b: Result, figures: list[FigureDifference], confidence: fl
     model = a.model.get("fingerprint")
     if model is not None and model == b.model.get("fingerprint"):
         notes.append("A and B are results of one model")
+    first, second = _matcher(a), _matcher(b)
+    if first != second:
+        notes.append(f"A compares faces by {first} and B by {second}")
     return notes

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 import numpy as np
+import torch
 
 from ..devices import usable_device
 from ..errors import ProtocolError
@@ -17,6 +18,7 @@ from ..evaluation.open_set import check_strangers, open_set
 from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.ranking import ProbeRanks, check_ranks, cmc_curve, rank_probes
 from ..evaluation.tiles import BLOCK, check_block
+from ..matching.rows import COSINE, RowMatcher
 from .embedding import EmbeddedFaces, check_batch_size, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
@@ -58,11 +60,18 @@ class FaceIdentification:
         self.block, self.device = block, usable_device(device)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
-    def __call__(self, embed: Embedder, data: ProbesAndGallery | Mapping[str, ProbesAndGallery]) -> Result:
+    def __call__(
+        self,
+        embed: Embedder,
+        data: ProbesAndGallery | Mapping[str, ProbesAndGallery],
+        *,
+        matcher: RowMatcher = COSINE,
+    ) -> Result:
         """Measure one set of probes ("all"), or several groups by name, such as sunglasses and scarf.
 
-        A gallery that several groups share is embedded once.  Raises `ProtocolError` before embedding for a gallery of
-        one person, a probe whose person it lacks (without `fars`), and a FAR that the strangers do not resolve.
+        `matcher` compares the rows that `embed` returns.  A gallery that several groups share is embedded once.  Raises
+        `ProtocolError` before embedding for a gallery of one person, a probe whose person it lacks (without `fars`),
+        and a FAR that the strangers do not resolve.
         """
         groups = {GROUP: data} if isinstance(data, ProbesAndGallery) else dict(data)
         if not groups:
@@ -73,7 +82,8 @@ class FaceIdentification:
         for name, group in groups.items():
             self._check(name, labels[id(group.probes)], labels[id(group.gallery)], names)
         embedded = {
-            key: embed_faces(embed, faces, batch_size=self.batch_size, flip=self.flip) for key, faces in sets.items()
+            key: embed_faces(embed, faces, batch_size=self.batch_size, flip=self.flip, matcher=matcher)
+            for key, faces in sets.items()
         }
         figures: dict[str, dict[str, Estimate]] = {}
         trials: dict[str, dict[str, Trials]] = {}
@@ -91,6 +101,7 @@ class FaceIdentification:
                 probe_label,
                 block=self.block,
                 device=self.device,
+                score=None if matcher is COSINE else matcher.tile,
             )
             known = ranks.rank > 0
             hits = {f"rank{k}": (ranks.rank[known] <= k).astype(np.float64) for k in self.ranks}
@@ -108,7 +119,7 @@ class FaceIdentification:
                 ]
             same = same_photographs(group.probes, probe_label, group.gallery, gallery_label)
             notes += [f"{name}: {note}" for note in about_same_photographs(same, len(group.probes))]
-            worst |= dict.fromkeys(_worst(ranks, probe, gallery, probe_label, gallery_label, group))
+            worst |= dict.fromkeys(_worst(ranks, probe, gallery, probe_label, gallery_label, group, matcher))
         return Result(
             protocol="identification",
             settings={
@@ -117,6 +128,7 @@ class FaceIdentification:
                 "flip": self.flip,
                 **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
+                "matcher": matcher.setting,
             },
             data={
                 "name": "identification",
@@ -172,17 +184,19 @@ def _worst(
     probe_label: IntArray,
     gallery_label: IntArray,
     group: ProbesAndGallery,
+    matcher: RowMatcher,
 ) -> list[Comparison]:
     """The probes least like their own person's best picture, and those most like somebody else's."""
     lowest = np.argsort(np.where(ranks.rank > 0, ranks.own, np.inf), kind="stable")[:_WORST]
     highest = np.argsort(-ranks.other, kind="stable")[:_WORST]
     found = []
     for chosen, same in ((lowest, True), (highest, False)):
-        for i in chosen.tolist():
+        rows = torch.from_numpy(probe.embedding[chosen]), torch.from_numpy(gallery.embedding)
+        for i, row in zip(chosen.tolist(), matcher.tile(*rows).numpy(), strict=True):
             fits = (gallery_label == probe_label[i]) == same
             if not fits.any():
                 continue
-            score = np.where(fits, gallery.embedding @ probe.embedding[i], -np.inf)
+            score = np.where(fits, row, -np.inf)
             j = int(score.argmax())
             found.append(Comparison(group.probes.name(i), group.gallery.name(j), float(score[j]), same))
     return found

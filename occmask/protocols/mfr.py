@@ -20,6 +20,7 @@ from ..evaluation.streaming import (
     stream_verification,
 )
 from ..evaluation.tiles import BLOCK, check_block
+from ..matching.rows import COSINE, RowMatcher
 from .embedding import check_batch_size, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, ProbesAndGallery
@@ -63,8 +64,8 @@ class MaskedFaceVerification:
         self.block, self.device = block, usable_device(device)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
-    def __call__(self, embed: Embedder, data: ProbesAndGallery) -> Result:
-        """Embed masked probes and unmasked gallery, people matched by name, and measure.
+    def __call__(self, embed: Embedder, data: ProbesAndGallery, *, matcher: RowMatcher = COSINE) -> Result:
+        """Embed masked probes and unmasked gallery, people matched by name, and measure; `matcher` compares the rows.
 
         Raises `ProtocolError` before embedding for one person only, no genuine or no impostor pair, and a FAR at which
         fewer than 10 impostors would pass.
@@ -73,8 +74,10 @@ class MaskedFaceVerification:
         same = same_photographs(data.probes, probe_label, data.gallery, gallery_label)
         excluded = same if self.exclude_same_name else None
         check_resolvable_pairs(PairSpace(probe_label, gallery_label, excluded), self.fars)
-        masked = embed_faces(embed, data.probes, batch_size=self.batch_size, flip=self.flip)
-        plain = embed_faces(embed, data.gallery, batch_size=self.batch_size, flip=self.flip)
+        masked, plain = (
+            embed_faces(embed, faces, batch_size=self.batch_size, flip=self.flip, matcher=matcher)
+            for faces in (data.probes, data.gallery)
+        )
         found = stream_verification(
             masked.embedding,
             probe_label,
@@ -86,6 +89,7 @@ class MaskedFaceVerification:
             block=self.block,
             device=self.device,
             max_tail=self.max_tail,
+            score=None if matcher is COSINE else matcher.tile,
         )
         return Result(
             protocol="mfr",
@@ -95,6 +99,7 @@ class MaskedFaceVerification:
                 "exclude_same_name": self.exclude_same_name,
                 **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
+                "matcher": matcher.setting,
             },
             data={
                 "name": "mfr",

@@ -16,6 +16,7 @@ from ..evaluation.metrics import FloatArray, IntArray
 from ..evaluation.outcomes import Trials
 from ..evaluation.pair_figures import PairFigures, ScoredPairs, pair_figures, weighted_mean, worst_pairs
 from ..evaluation.published import PUBLISHED_FAR, PublishedTar
+from ..matching.rows import COSINE, RowMatcher
 from .embedding import Embeddings, check_batch_size, embed_with_flip
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, Pairs
@@ -24,7 +25,8 @@ from .versions import computed_with
 
 PUBLISHED_TAR = f"published_{at_far('tar', PUBLISHED_FAR)}"
 
-_CHUNK = 2**15  # pairs scored at once: 64 MiB a side at D = 256
+_CHUNK = 2**15  # pairs scored at once, and at most
+_AT_ONCE = 2**24  # numbers a side: 128 MiB in double precision
 
 
 class PairVerification:
@@ -59,8 +61,8 @@ class PairVerification:
         )
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
-    def __call__(self, embed: Embedder, data: Pairs) -> Result:
-        """Embed the pictures of the pairs and measure.
+    def __call__(self, embed: Embedder, data: Pairs, *, matcher: RowMatcher = COSINE) -> Result:
+        """Embed the pictures of the pairs and measure; `matcher` compares the rows that `embed` returns.
 
         Raises `ProtocolError` when there are fewer pairs than folds or people than two, no genuine or no impostor pair
         outside some fold, or a FAR of `fars` at which fewer than 10 impostors would pass.
@@ -70,13 +72,13 @@ class PairVerification:
         fars = resolvable_fars(num_impostor) if self.fars is None else self.fars
         check_resolvable(fars, num_impostor)  # before the forwards, which take long
         fold_accuracy(same * 1.0, same, folds=self.folds)
-        faces = embed_with_flip(embed, data.faces, batch_size=self.batch_size)
+        faces = embed_with_flip(embed, data.faces, batch_size=self.batch_size, matcher=matcher)
         people, person = np.unique(np.asarray(data.faces.labels), return_inverse=True)
         first, second = person[left], person[right]
 
         scored = {
-            group: ScoredPairs(pair_cosines(embedding, left, right), same, first, second)
-            for group, embedding in (("plain", faces.plain), ("flip", faces.fused))
+            group: ScoredPairs(pair_scores(rows, left, right, matcher=matcher), same, first, second)
+            for group, rows in (("plain", faces.plain), ("flip", faces.fused))
         }
 
         figures, draws, trials, curves, notes = {}, {}, {}, {}, []
@@ -102,6 +104,7 @@ class PairVerification:
                 "published": self.published,
                 **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
+                "matcher": matcher.setting,
             },
             data={
                 "name": "pairs",
@@ -155,13 +158,13 @@ class PairVerification:
         return notes
 
 
-def pair_cosines(embedding: Embeddings, left: IntArray, right: IntArray) -> FloatArray:
-    """Cosine similarities of pairs of rows of length 1: embedding (N, D), left and right (P,) -> (P,)."""
+def pair_scores(rows: Embeddings, left: IntArray, right: IntArray, *, matcher: RowMatcher = COSINE) -> FloatArray:
+    """Scores of pairs of rows that `matcher` prepared: rows (N, V), left and right (P,) -> (P,)."""
     score = np.empty(len(left))
-    for start in range(0, len(left), _CHUNK):
-        chunk = slice(start, start + _CHUNK)
-        a, b = embedding[left[chunk]].astype(np.float64), embedding[right[chunk]].astype(np.float64)
-        score[chunk] = np.einsum("pd,pd->p", a, b)
+    step = max(1, min(_CHUNK, _AT_ONCE // rows.shape[1]))
+    for start in range(0, len(left), step):
+        chunk = slice(start, start + step)
+        score[chunk] = matcher.pairs(rows[left[chunk]], rows[right[chunk]])
     return score
 
 

@@ -17,6 +17,7 @@ from ..evaluation.far import about_unresolvable, check_fars, check_resolvable, r
 from ..evaluation.metrics import FloatArray, IntArray, identity_ranks
 from ..evaluation.outcomes import Comparison, Trials
 from ..evaluation.pair_figures import ScoredPairs, pair_figures, worst_pairs
+from ..matching.rows import COSINE, RowMatcher
 from .embedding import check_batch_size, embed_faces
 from .fingerprint import joint_fingerprint
 from .inputs import Embedder, PartialAndWhole
@@ -59,8 +60,8 @@ class PartialFaces:
         self.batch_size = check_batch_size(batch_size)
         self.bootstrap = Bootstrap(confidence=confidence, resamples=resamples, seed=seed)
 
-    def __call__(self, embed: Embedder, data: PartialAndWhole) -> Result:
-        """Embed probes and gallery, each picture once, and measure.
+    def __call__(self, embed: Embedder, data: PartialAndWhole, *, matcher: RowMatcher = COSINE) -> Result:
+        """Embed probes and gallery, each picture once, and measure; `matcher` compares the rows that `embed` returns.
 
         Raises `ShapeError` for shares that are not one a probe, and `ProtocolError` for a share outside (0, 1], a probe
         whose person is not in the gallery, fewer than two people, more than 20 million pairs, or an unresolvable FAR.
@@ -90,14 +91,16 @@ class PartialFaces:
             raise ProtocolError("the probes show fewer than two people; intervals over people need at least two")
         for chosen in groups.values():  # before the forwards, which take long
             check_resolvable(self.fars or (), _num_impostor(probe_person[chosen], gallery_person))
-        probes = embed_faces(embed, data.probes, batch_size=self.batch_size, flip=self.flip)
-        gallery = embed_faces(embed, data.gallery, batch_size=self.batch_size, flip=self.flip)
-        whole = gallery.embedding.astype(np.float64)
+        probes, gallery = (
+            embed_faces(embed, faces, batch_size=self.batch_size, flip=self.flip, matcher=matcher)
+            for faces in (data.probes, data.gallery)
+        )
+        whole = gallery.embedding
 
         notes.append("probes: " + ", ".join(f"{len(chosen)} in {group}" for group, chosen in groups.items()))
         figures, draws, trials, curves, worst = {}, {}, {}, {}, tuple[Comparison, ...]()
         for group, chosen in groups.items():
-            score = probes.embedding[chosen].astype(np.float64) @ whole.T
+            score = matcher.scores(probes.embedding[chosen], whole)
             person = probe_person[chosen]
             first, second = np.repeat(person, len(whole)), np.tile(gallery_person, len(chosen))
             pairs = ScoredPairs(score.reshape(-1), first == second, first, second)
@@ -132,6 +135,7 @@ class PartialFaces:
                 "flip": self.flip,
                 **asdict(self.bootstrap),
                 "batch_size": self.batch_size,
+                "matcher": matcher.setting,
             },
             data={
                 "name": "pfr",

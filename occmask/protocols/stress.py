@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import OptionError, ProtocolError, ShapeError
+from ..errors import OptionError, ProtocolError
 from ..evaluation.bootstrap import Bootstrap
-from ..evaluation.checks import check_whole, unit_rows
+from ..evaluation.checks import check_whole
 from ..evaluation.far import check_fars
 from ..evaluation.metrics import FloatArray, IntArray
 from ..evaluation.occlusion import OcclusionAccuracy
 from ..evaluation.outcomes import Trials
 from ..images.pixels import Pixels
+from ..matching.rows import COSINE, RowMatcher, Rows
 from ..occluders.conditions import Condition, cover
 from ..spec import Spec
 from .covering import DRAWN_OCCLUDERS, blocks, clean_and_areas, held_out, worn
-from .embedding import check_batch_size, embed_faces
+from .embedding import check_batch_size, check_rows, embed_faces, prepare_rows
 from .enrolment import ChosenFaces, check_numbers, enrol
 from .inputs import Embedder, Faces
 from .result import Result
@@ -74,9 +75,12 @@ class Stress:
         check_fars(() if far is None else (far,))
         Bootstrap(**self.sampling)  # refuses what cannot be
 
-    def __call__(self, embed: Embedder, data: Faces, *, locate: Locator | None = None) -> Result:
+    def __call__(
+        self, embed: Embedder, data: Faces, *, locate: Locator | None = None, matcher: RowMatcher = COSINE
+    ) -> Result:
         """Figures `rank1`, `tar@FAR` and `cosine` (with the own gallery) of each condition, and the two maps.
 
+        `matcher` compares the rows that `embed` returns; with another than the cosine, `cosine` is its mean score.
         `locate` answers where uint8 pictures (N, H, W, 3) are covered, boxes (N, 4): with it each condition gets `iou`,
         the mean IoU of predicted and true box.  Raises `ProtocolError` when fewer than two people have two pictures or
         the set is too small for `far`.
@@ -88,11 +92,13 @@ class Stress:
                 "pairs; test fewer people, such as people=1000"
             )
         used = np.sort(np.concatenate([chosen.gallery, chosen.probes]))
-        clean = embed_faces(embed, ChosenFaces(data, used), batch_size=self.batch_size)
+        clean = embed_faces(embed, ChosenFaces(data, used), batch_size=self.batch_size, matcher=matcher)
         known, unseen = (clean.embedding[np.searchsorted(used, part)] for part in (chosen.gallery, chosen.probes))
         label = data.labels[chosen.probes]
-        bench = Bench(known, data.labels[chosen.gallery], label, far=self.far, sampling=self.sampling)
-        covered = _CoveredProbes(data, chosen.probes, unseen, seed=self.seed, batch_size=self.batch_size)
+        bench = Bench(known, data.labels[chosen.gallery], label, far=self.far, sampling=self.sampling, matcher=matcher)
+        covered = _CoveredProbes(
+            data, chosen.probes, unseen, seed=self.seed, batch_size=self.batch_size, matcher=matcher
+        )
 
         measured: dict[str, Measured] = {}
         for condition in (*self.graded, *self.worn):
@@ -110,7 +116,7 @@ class Stress:
             }
         return Result(
             protocol="stress",
-            settings={**self._settings(), "far": bench.far},
+            settings={**self._settings(), "far": bench.far, "matcher": matcher.setting},
             data={
                 "name": "faces",
                 "fingerprint": clean.fingerprint,
@@ -124,7 +130,10 @@ class Stress:
             curves={name: found.curves for name, found in measured.items()},
             maps=maps,
             worst=bench.most_wrong(unseen, data, chosen.probes, chosen.gallery, count=_WORST),
-            notes=self._notes([data.people[one] for one in chosen.left_out], bench.far, grey=data.grey),
+            notes=(
+                *self._notes([data.people[one] for one in chosen.left_out], bench.far, grey=data.grey),
+                *about_cosine(matcher),
+            ),
             versions=computed_with(),
         )
 
@@ -162,33 +171,43 @@ class Stress:
         return tuple(notes)
 
 
+def about_cosine(matcher: RowMatcher) -> list[str]:
+    """What must be said of the figure of that name: nothing, or that it is something else."""
+    if matcher.setting == "cosine":
+        return []
+    return ["Faces were not compared by cosine: the figure of that name is the matcher's mean score."]
+
+
 class _Seen(NamedTuple):
     """Probes under a condition as the model saw them."""
 
-    rows: NDArray[np.float32]  # (P, D) of length 1
+    rows: Rows  # (P, V) as the matcher prepared them
     boxes: tuple[NDArray[np.float32], NDArray[np.float32]] | None  # (P, 4) predicted and true, if it was asked
 
 
 class _CoveredProbes:
     """The probes, covered and embedded batch by batch: memory holds one batch, and no picture is embedded twice."""
 
-    def __init__(self, faces: Faces, probes: IntArray, clean: NDArray[np.float32], *, seed: int, batch_size: int):
+    def __init__(self, faces: Faces, probes: IntArray, clean: Rows, *, seed: int, batch_size: int, matcher: RowMatcher):
         self.faces, self.probes, self.clean, self.seed, self.batch_size = faces, probes, clean, seed, batch_size
+        self.matcher = matcher
 
     def embed(self, condition: Condition, embed: Embedder, locate: Locator | None) -> _Seen:
         if condition.occlusion is None and locate is None:
             return _Seen(self.clean, None)
         rows, predicted, true = [], [], []
         for start in range(0, len(self.probes), self.batch_size):
-            images = self.faces.images(self.probes[start : start + self.batch_size])
+            images = self.faces.images(self._batch(start))
             covered = cover(images, condition, first=start, seed=self.seed, grey=self.faces.grey)
             if condition.occlusion is not None:
-                found = np.asarray(embed(covered.images))
-                if len(found) != len(images):
-                    raise ShapeError(f"the embedder returned {len(found)} rows for {len(images)} pictures")
-                rows.append(unit_rows(condition.name, found).astype(np.float32))
+                found = check_rows(np.asarray(embed(covered.images)), images)
+                names = [f"{self.faces.name(int(index))} under {condition.name}" for index in self._batch(start)]
+                rows.append(prepare_rows(self.matcher, found, names.__getitem__))
             if locate is not None:
                 predicted.append(np.asarray(locate(covered.images), np.float32))
                 true.append(covered.box)
         boxes = (np.concatenate(predicted), np.concatenate(true)) if predicted else None
         return _Seen(np.concatenate(rows) if rows else self.clean, boxes)
+
+    def _batch(self, start: int) -> IntArray:
+        return self.probes[start : start + self.batch_size]

@@ -16,6 +16,7 @@ from ..evaluation.metrics import Estimate, FloatArray, IntArray
 from ..evaluation.outcomes import Comparison, Curve, Trials
 from ..evaluation.pair_figures import PairFigures, ScoredPairs, pair_figures
 from ..evaluation.recognition import Identification
+from ..matching.rows import COSINE, RowMatcher, Rows
 from .inputs import Faces
 
 _LONGEST_CMC = 50
@@ -31,36 +32,38 @@ class Measured(NamedTuple):
 
 
 class Bench:
-    """known (G, D) unit rows of the gallery, its labels, and the probes' labels (P,), which every condition shares.
+    """known (G, V) rows of the gallery as `matcher` prepared them, its labels, and the probes' labels (P,).
 
-    `far`: where the TAR is read; None takes the smallest power of ten that at least 10 impostor pairs resolve, and
-    leaves the TAR out when there is none.  `sampling`: the options of `Bootstrap`.
+    Every condition shares them.  `far`: where the TAR is read; None takes the smallest power of ten that at least 10
+    impostor pairs resolve, and leaves the TAR out when there is none.  `sampling`: the options of `Bootstrap`.
     """
 
     def __init__(
         self,
-        known: NDArray[np.float32],
+        known: Rows,
         known_label: IntArray,
         label: IntArray,
         *,
         far: float | None,
         sampling: Mapping[str, Any],
+        matcher: RowMatcher = COSINE,
     ):
-        self.known, self.known_label, self.label = known.astype(np.float64), known_label, label
+        self.known, self.known_label, self.label, self.matcher = known, known_label, label, matcher
         self.same: NDArray[np.bool_] = label[:, None] == known_label[None, :]  # (P, G)
         self.far = next(reversed(resolvable_fars(int((~self.same).sum()))), None) if far is None else far
         self.identification = Identification(**sampling)
         self.bootstrap = Bootstrap(**sampling)
 
-    def outcomes(self, unseen: NDArray[np.float32]) -> dict[str, FloatArray]:
-        """Of each probe (P,): whether it was named correctly, and its mean cosine with its own gallery pictures."""
-        named = self.identification(self.known, self.known_label, unseen, self.label)
-        return {"rank1": named.correct.astype(np.float64), "cosine": self._own_cosine(self.scores(unseen))}
-
-    def measure(self, unseen: NDArray[np.float32]) -> Measured:
-        """Everything about one condition, from its probes' unit rows (P, D)."""
-        named = self.identification(self.known, self.known_label, unseen, self.label)
+    def outcomes(self, unseen: Rows) -> dict[str, FloatArray]:
+        """Of each probe (P,): whether it was named correctly, and its mean score with its own gallery pictures."""
         score = self.scores(unseen)
+        named = self.identification.of_scores(score, self.known_label, self.label)
+        return {"rank1": named.correct.astype(np.float64), "cosine": self._own_cosine(score)}
+
+    def measure(self, unseen: Rows) -> Measured:
+        """Everything about one condition, from its probes' prepared rows (P, V)."""
+        score = self.scores(unseen)
+        named = self.identification.of_scores(score, self.known_label, self.label)
         cosine = self._own_cosine(score)
         figures = {"rank1": named.rank1}
         curves = {
@@ -87,7 +90,7 @@ class Bench:
         }
 
     def most_wrong(
-        self, unseen: NDArray[np.float32], faces: Faces, probes: IntArray, gallery: IntArray, *, count: int
+        self, unseen: Rows, faces: Faces, probes: IntArray, gallery: IntArray, *, count: int
     ) -> tuple[Comparison, ...]:
         """The `count` genuine pairs scored lowest, then the `count` impostor pairs scored highest, by name."""
         score = self.scores(unseen)
@@ -102,10 +105,9 @@ class Bench:
                 worst.append(Comparison(*names, float(score[row, column]), genuine))
         return tuple(worst)
 
-    def scores(self, unseen: NDArray[np.float32]) -> FloatArray:
-        """(P, G) cosine similarities of unit rows."""
-        score: FloatArray = unseen.astype(np.float64) @ self.known.T
-        return score
+    def scores(self, unseen: Rows) -> FloatArray:
+        """(P, G) of prepared rows."""
+        return self.matcher.scores(unseen, self.known)
 
     def _verified(self, score: FloatArray, far: float) -> PairFigures:
         people, person = np.unique(np.concatenate([self.label, self.known_label]), return_inverse=True)

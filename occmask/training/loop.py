@@ -25,6 +25,7 @@ from ..shapes import FaceBatch
 from . import OBJECTIVES
 from .checkpoint import resume_checkpoint, save_checkpoint
 from .log import append_log, cut_log
+from .objectives import names_people
 from .optimisation import build_optimiser, set_learning_rate
 from .recipe import Recipe
 from .step import StepResult, training_mode, training_step
@@ -128,6 +129,8 @@ def _stream(faces: FaceSet, recipe: Recipe, model: FaceModel, *, batches: int, c
         flip=recipe.flip,
         jitter=recipe.jitter,
         shift=recipe.shift,
+        warp=recipe.warp,
+        relight=recipe.relight,
         spec=model.config.input_spec,
         with_clean=clean,
     )
@@ -164,7 +167,7 @@ class _Meter:
 
 
 def _check_people(model: FaceModel, loss: MarginLoss | None, faces: FaceSet, recipe: Recipe) -> None:
-    if not getattr(OBJECTIVES[recipe.objective.name], "names_people", True):
+    if not names_people(recipe.objective):
         if loss is not None:
             raise OptionError(
                 f"recipe {recipe.name!r} names nobody and trains no class weights; give None for the loss"

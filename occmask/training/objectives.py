@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from ..spec import Spec
+from . import OBJECTIVES
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -36,3 +39,8 @@ class Objective(Protocol):
     needs_clean: bool
 
     def __call__(self, model: FaceModel, loss: MarginLoss, batch: FaceBatch) -> Losses: ...
+
+
+def names_people(objective: Spec) -> bool:
+    """Whether training towards it takes a margin loss and faces of people who are told apart."""
+    return bool(getattr(OBJECTIVES[objective.name], "names_people", True))

@@ -10,7 +10,7 @@ from occmask.evaluation.folds import exact_threshold, fold_accuracy, grid_thresh
 from occmask.evaluation.metrics import auc, eer, tar_at_far
 from occmask.evaluation.pair_figures import ScoredPairs, pair_figures, weighted_mean, worst_pairs
 from occmask.protocols import PROTOCOLS
-from occmask.protocols.pair_verification import PairVerification, pair_cosines
+from occmask.protocols.pair_verification import PairVerification, pair_scores
 
 
 class CountedFaces:
@@ -268,6 +268,7 @@ def test_options_are_settings_and_wrong_ones_are_refused(result):
         "resamples": 30,
         "seed": 0,
         "batch_size": 128,
+        "matcher": "cosine",
     }
     for wrong in ({"folds": 1}, {"batch_size": 0}, {"confidence": 2}, {"resamples": 0}):
         with pytest.raises(OptionError, match=next(iter(wrong))):
@@ -292,7 +293,7 @@ def test_pairs_are_scored_in_chunks_as_in_one():
     rows = rng.normal(size=(50, 3)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     left, right = rng.integers(0, 50, (2, 70000))
-    np.testing.assert_allclose(pair_cosines(rows, left, right), (rows[left] * rows[right]).sum(axis=1), atol=1e-6)
+    np.testing.assert_allclose(pair_scores(rows, left, right), (rows[left] * rows[right]).sum(axis=1), atol=1e-6)
 
 
 def test_a_draw_that_leaves_no_genuine_pair_is_drawn_again():

@@ -295,7 +295,7 @@ def test_data_that_cannot_be_measured_are_refused(monkeypatch):
         Stress(**QUICK, people=1)(blocks_of, faces)
     assert Stress(**QUICK, people=3)(blocks_of, faces).data["people"] == 3
     calls = iter([blocks_of, lambda images: blocks_of(images)[:-1]])
-    with pytest.raises(ShapeError, match="11 rows for 12 pictures"):
+    with pytest.raises(ShapeError, match="for 12 pictures"):
         Stress(**QUICK)(lambda images: next(calls)(images), faces)
     monkeypatch.setattr(stress, "_MOST_PAIRS", 100)
     with pytest.raises(ProtocolError, match="test fewer people"):
