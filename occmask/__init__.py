@@ -38,7 +38,11 @@ _LAZY = {
     "FaceSet": "data.faces",
     "FaceShapes": "shapes",
     "FeatureShape": "shapes",
+    "GALLERY_INDEXES": "gallery",
+    "Gallery": "gallery.gallery",
+    "GalleryIndex": "gallery",
     "HEADS": "heads",
+    "Hits": "gallery",
     "InputSpec": "images.input_spec",
     "LoadReport": "models",
     "Losses": "training.objectives",
@@ -62,6 +66,7 @@ _LAZY = {
     "PLACEMENTS": "occluders",
     "PROTOCOLS": "protocols",
     "PatternGrid": "patterns",
+    "PictureSource": "gallery.store",
     "Placed": "occluders.occlude",
     "Prepared": "matching",
     "RECIPES": "training",
@@ -76,6 +81,7 @@ _LAZY = {
     "Stage": "training.methods",
     "TESTSETS": "testsets",
     "Template": "shapes",
+    "UnitRows": "gallery",
     "Worn": "occluders.occluder",
     "answer_from_coverage": "coverage",
     "attach": "models",
@@ -87,6 +93,7 @@ _LAZY = {
     "describe": "catalogue",
     "distort": "images.distortion",
     "export": "models",
+    "fingerprint": "measure.protocols",
     "fit_score_calibration": "matching.calibration_fit",
     "fuse_templates": "matching.fusion",
     "list_models": "models",
@@ -103,6 +110,7 @@ _LAZY = {
     "rejection_curve": "evaluation.rejection",
     "run_protocol": "measure.protocols",
     "save_weights": "models",
+    "search": "matching.search",
     "sized": "images.pixels",
     "split_gallery_probes": "data.split",
     "to_tensor": "images.pixels",
@@ -116,6 +124,7 @@ __all__ = [
     "CONDITIONS",
     "DATASETS",
     "EMBEDDINGS",
+    "GALLERY_INDEXES",
     "HEADS",
     "MARGINS",
     "MASK_DECODERS",
@@ -146,6 +155,9 @@ __all__ = [
     "FaceSet",
     "FaceShapes",
     "FeatureShape",
+    "Gallery",
+    "GalleryIndex",
+    "Hits",
     "InputSpec",
     "LoadReport",
     "Losses",
@@ -160,6 +172,7 @@ __all__ = [
     "OccmaskError",
     "OptionError",
     "PatternGrid",
+    "PictureSource",
     "Placed",
     "PluginError",
     "Prepared",
@@ -174,6 +187,7 @@ __all__ = [
     "Stage",
     "Template",
     "TrainingError",
+    "UnitRows",
     "UnknownNameError",
     "Worn",
     "answer_from_coverage",
@@ -186,6 +200,7 @@ __all__ = [
     "describe",
     "distort",
     "export",
+    "fingerprint",
     "fit_score_calibration",
     "fuse_templates",
     "list_models",
@@ -202,6 +217,7 @@ __all__ = [
     "rejection_curve",
     "run_protocol",
     "save_weights",
+    "search",
     "sized",
     "split_gallery_probes",
     "to_tensor",
@@ -223,6 +239,9 @@ if TYPE_CHECKING:
     from .embeddings import EMBEDDINGS
     from .evaluation.bootstrap import Bootstrap
     from .evaluation.rejection import rejection_curve
+    from .gallery import GALLERY_INDEXES, GalleryIndex, Hits, UnitRows
+    from .gallery.gallery import Gallery
+    from .gallery.store import PictureSource
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .images.distortion import distort
     from .images.input_spec import InputSpec
@@ -234,8 +253,9 @@ if TYPE_CHECKING:
     from .matching.calibration_fit import fit_score_calibration
     from .matching.fusion import fuse_templates
     from .matching.quality import part_energy, usable_area
+    from .matching.search import search
     from .measure.calibration import CalibrationReport, calibrate
-    from .measure.protocols import run_protocol
+    from .measure.protocols import fingerprint, run_protocol
     from .models import (
         MODELS,
         ExportReport,

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .data import DATASETS
 from .errors import OptionError, did_you_mean
+from .gallery import GALLERY_INDEXES
 from .margins import MARGINS
 from .matching import MATCHERS
 from .models.config import COMPONENTS, MODELS
@@ -30,6 +31,7 @@ KINDS: dict[str, Registry[Any]] = {
     "dataset": DATASETS,
     "protocol": PROTOCOLS,
     "testset": TESTSETS,
+    "gallery_index": GALLERY_INDEXES,
 }
 
 

@@ -30,7 +30,7 @@ FLOORS = {
         "evaluation",
     ),
     3: ("models", "data", "protocols"),
-    4: ("report", "measure", "testsets"),
+    4: ("report", "measure", "testsets", "gallery"),
     5: ("training",),
     6: ("catalogue", "comparison", "testing"),
     7: ("app", "demo", "matcher_comparison", "scaffold"),

@@ -3,6 +3,7 @@
     PYTHONPATH=kernels python -m benchmarks                    # the CPU part, under 5 minutes on 2 cores
     PYTHONPATH=kernels python -m benchmarks --device cuda --json runs/bench-cuda.json
     PYTHONPATH=kernels python -m benchmarks --only margin --quick
+    PYTHONPATH=kernels python -m benchmarks --only matching    # by name only: minutes, and 6 GB
 
 from the root of the repository; `make bench` runs the first with --json runs/bench.json.
 """
@@ -18,10 +19,10 @@ from pathlib import Path
 
 import torch
 
-from . import gate, margin_cases, mask_cases, model_cases, numerics_cases, tables
+from . import gate, margin_cases, mask_cases, matching_cases, model_cases, numerics_cases, tables
 from .record import Recorder, Row
 
-TABLES = ("numerics", "margin", "mask", "model", "kernels")
+TABLES = ("numerics", "margin", "mask", "model", "kernels", "matching")
 PRECISIONS_OF_KERNELS = ("fp16", "bf16", "tf32")
 
 
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for table in [given.only] if given.only else TABLES:
         if table == "kernels" and given.device == "cpu":
             continue  # no kernel of ours runs on a CPU
+        if table == "matching" and given.only is None:
+            continue  # minutes, and 6 GB
         _print_table(table, MEASURES[table](given), recorder, given.device)
     recorder.finish()
     seconds = time.perf_counter() - start
@@ -98,12 +101,19 @@ def _model(given: argparse.Namespace) -> Iterator[Row]:
         yield from model_cases.measure(given.model, device=given.device, rounds=rounds, compiled=compiled)
 
 
+def _matching(given: argparse.Namespace) -> Iterator[Row]:
+    for case in matching_cases.cases(quick=given.quick):
+        yield from matching_cases.measure(case, given.device, 3 if given.quick else 7)
+        _release(given.device)
+
+
 MEASURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "numerics": _numerics,
     "margin": _margin,
     "kernels": _kernels,
     "mask": _mask,
     "model": _model,
+    "matching": _matching,
 }
 
 

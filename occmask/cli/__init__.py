@@ -36,6 +36,7 @@ COMMANDS = {  # in the order in which a person needs them
     "calibrate": "make a model's answers about what is covered mean what they say",
     "explain": "say and draw what the model believes is covered: pictures, folders, frames",
     "app": "a page on this computer: drag covers over two faces and watch",
+    "gallery": "enrol people into a file, identify and verify faces, list, delete, check",
     "export": "write a model as a program: torch.export or ONNX",
     "plugins": "what is installed beside occmask, from where, and what is broken",
     "new-plugin": "write a working, tested plug-in to start from",

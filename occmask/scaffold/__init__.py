@@ -40,6 +40,8 @@ ELSEWHERE: dict[str, str] = {
     "'occmask.datasets'; write a --kind model and change these two lines",
     "protocol": "a protocol is described, with a whole example, in docs/protocols.md under 'Write your own'; its entry "
     "points are 'occmask.protocols'",
+    "gallery_index": "an index of a gallery is described, with a whole example, in docs/gallery.md under 'Another "
+    "index'; its entry points are 'occmask.gallery_indexes'",
     "testset": "a recipe for test sets is an object(face, rng) with a `condition` and its `occluders`, described in "
     "docs/plugins.md; its entry points are 'occmask.testsets'",
 }
