@@ -166,14 +166,18 @@ VARIED_OCCLUDERS: tuple[Spec, ...] = (
 
 
 def occupancy(**changes: Any) -> Recipe:
-    """What is covered, learnt by an `occupancy` head on a recogniser that stays as it is; needs no identities."""
+    """What is covered, learnt by an `occupancy` head on a recogniser that stays as it is; needs no identities.
+
+    One pass is for a large folder of faces; for a few hundred give `epochs=64, batch_size=32`.  What was tried:
+    docs/decisions/012-occupancy-ladder.md.
+    """
     recipe = Recipe(
         name="occupancy",
         parts=("head",),
         starts_from=None,
-        clean_share=1 / 3,
+        clean_share=0.4,
         occluders=VARIED_OCCLUDERS,
-        placement=Spec("anywhere", scales=(0.75, 1, 1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, 4, 4.5)),
+        placement=Spec("anywhere", scales=(0.75, 1, 1.5, 2, 2.5, 3, 3.5, 4, 4.5, 5)),
         objective=Spec("occlusion"),
         freezes=("backbone", "embedding", "head.gate"),
         epochs=1.0,
@@ -185,6 +189,8 @@ def occupancy(**changes: Any) -> Recipe:
         clip_gradient=5.0,
         jitter=0.15,
         shift=4,
+        warp=0.1,
+        relight=0.5,
     )
     return recipe.override(**changes)
 
