@@ -13,8 +13,7 @@ from typing import Any
 
 from ..errors import OptionError, did_you_mean
 from ..models.config import OCCLUSION_PARTS, PARTS
-from ..occluders.occluder import TRAIN_OCCLUDERS
-from ..occluders.outlines import OUTLINES
+from ..occluders.occluder import TRAIN_OCCLUDERS, VARIED_OCCLUDERS
 from ..spec import Spec
 from . import RECIPES
 from .optimisation import check_optimiser, check_schedule
@@ -155,14 +154,6 @@ def retrofit(**changes: Any) -> Recipe:
 def frozen(**changes: Any) -> Recipe:
     """The control of `retrofit`: trunk frozen, the embedding trained on the same covered faces, no mask branch."""
     return augmented().override(**{"name": "frozen", "freezes": ("backbone",), **changes})
-
-
-# What the occupancy head learns from: plain textures, mixed ones in an entry an outline, and things held.
-# No eyeglasses: their rims hide little, and real ones on a face that counts as clean would say the opposite.
-VARIED_OCCLUDERS: tuple[Spec, ...] = (
-    *(spec for spec in TRAIN_OCCLUDERS if spec.name != "eyeglasses"),
-    *(Spec("patchwork", outlines=(name,)) for name in OUTLINES),
-)
 
 
 def occupancy(**changes: Any) -> Recipe:
