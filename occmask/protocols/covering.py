@@ -10,7 +10,7 @@ from ..errors import OptionError
 from ..occluders.cells import CellPlacement
 from ..occluders.conditions import Condition
 from ..occluders.occlude import AreaPlacement, Occlusions, WornPlacement
-from ..occluders.occluder import TRAIN_OCCLUDERS
+from ..occluders.occluder import TRAIN_OCCLUDERS, VARIED_OCCLUDERS
 from ..occluders.textures import TEST_TEXTURES
 from ..spec import Spec
 
@@ -65,7 +65,7 @@ def blocks(cells: int, block: float) -> tuple[Condition, ...]:
 
 def held_out(names: Sequence[str]) -> tuple[str, ...]:
     """Those of the occluders that occmask's own recipes never train on."""
-    trained = {spec.name for spec in TRAIN_OCCLUDERS}
+    trained = {spec.name for spec in (*TRAIN_OCCLUDERS, *VARIED_OCCLUDERS)}
     return tuple(name for name in names if name not in trained)
 
 

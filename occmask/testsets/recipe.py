@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import OptionError
 from ..images.pixels import Pixels
-from ..occluders.occluder import TRAIN_OCCLUDERS
+from ..occluders.occluder import TRAIN_OCCLUDERS, VARIED_OCCLUDERS
 from ..occluders.regions import Box
 from ..occluders.textures import TRAIN_TEXTURES
 from ..spec import Spec
@@ -58,7 +58,7 @@ def random_of(seed: int, condition: str, name: str) -> Generator:
 
 def training_note(occluders: Sequence[Spec]) -> str:
     """A sentence for the manifest when models may have trained on some of the occluders; "" when none did here."""
-    classes = {spec.name for spec in TRAIN_OCCLUDERS} - {"rectangle"}
+    classes = {spec.name for spec in (*TRAIN_OCCLUDERS, *VARIED_OCCLUDERS)} - {"rectangle"}
     seen = sorted({spec.name for spec in occluders} & classes)
     textures = [texture for spec in occluders for texture in _textures(spec)]
     seen += [f"rectangle of {texture}" for texture in TRAIN_TEXTURES if texture in textures]

@@ -71,7 +71,10 @@ def test_an_unknown_texture_is_named_with_the_known_ones() -> None:
 
 
 # -- drawings ------------------------------------------------------------------------------------
-@given(st.sampled_from(DRAWN), st.integers(16, 130), st.integers(0, 2**32 - 1))
+# a patchwork's pieces lie anywhere in their frame; test_patchwork.py says what holds of them
+@given(
+    st.sampled_from([name for name in DRAWN if name != "patchwork"]), st.integers(16, 130), st.integers(0, 2**32 - 1)
+)
 def test_a_drawing_is_as_wide_as_asked_repeatable_and_covers_something(name: str, width: int, seed: int) -> None:
     occluder = OCCLUDERS.build(name)
     assert isinstance(occluder, Occluder)
