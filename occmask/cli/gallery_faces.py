@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from ..devices import device_of, usable_device
 from ..errors import DataError, OptionError
+from ..gallery.entries import PictureSource
 from ..gallery.gallery import Gallery
-from ..gallery.store import PictureSource, check_name
+from ..gallery.texts import check_name
 from ..images.pixels import Pixels, sized, to_tensor
 from ..images.reading import decode_picture, read_bytes, shown
 from ..images.skipping import Skipped
