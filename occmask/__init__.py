@@ -66,7 +66,7 @@ _LAZY = {
     "PLACEMENTS": "occluders",
     "PROTOCOLS": "protocols",
     "PatternGrid": "patterns",
-    "PictureSource": "gallery.store",
+    "PictureSource": "gallery.entries",
     "Placed": "occluders.occlude",
     "Prepared": "matching",
     "RECIPES": "training",
@@ -240,8 +240,8 @@ if TYPE_CHECKING:
     from .evaluation.bootstrap import Bootstrap
     from .evaluation.rejection import rejection_curve
     from .gallery import GALLERY_INDEXES, GalleryIndex, Hits, UnitRows
+    from .gallery.entries import PictureSource
     from .gallery.gallery import Gallery
-    from .gallery.store import PictureSource
     from .heads import HEADS, MASK_DECODERS, PATTERN_PREDICTORS
     from .images.distortion import distort
     from .images.input_spec import InputSpec

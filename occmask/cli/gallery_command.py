@@ -23,7 +23,8 @@ what to do, and with which options:
   occmask gallery people.gallery export FILE.jsonl [--json]
   occmask gallery people.gallery import FILE.jsonl --weights FILE [--json]
 
-FOLDER holds one folder a person, with that person's aligned pictures in it.  Templates of faces are personal data.
+FOLDER holds one folder a person, with that person's aligned pictures in it; enrol, identify and verify take
+[--template NAME] where they are aligned otherwise than as "arcface".  Templates of faces are personal data.
 """
 
 
@@ -56,6 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for action in (enrol, identify, verify, bring):
         action.add_argument("--weights", type=Path, required=True, help="the model that makes the templates")
     for action in (enrol, identify, verify):
+        action.add_argument(
+            "--template", default="arcface", metavar="NAME", help="how the pictures are aligned (default: %(default)s)"
+        )
         action.add_argument("--resize", action="store_true", help="accept aligned faces of another size")
         action.add_argument("--device", default="cpu", help="such as cuda (default: %(default)s)")
     for action in (enrol, identify, verify, listing, delete, check, export, bring):

@@ -18,8 +18,9 @@ from tqdm import tqdm
 
 from ..devices import device_of, usable_device
 from ..errors import DataError, OptionError
+from ..gallery.entries import PictureSource
 from ..gallery.gallery import Gallery
-from ..gallery.store import PictureSource, check_name
+from ..gallery.texts import check_name
 from ..images.pixels import Pixels, sized, to_tensor
 from ..images.reading import decode_picture, read_bytes, shown
 from ..images.skipping import Skipped
@@ -43,6 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     elif not arguments.file.exists() and arguments.action != "import":
         raise DataError(f"{shown(arguments.file)}: there is no gallery here; occmask gallery FILE enrol makes one")
     model = load_model(arguments.weights)
+    if arguments.action != "import":  # `sized` sees to the size, picture by picture
+        spec = model.config.input_spec
+        spec.check(size=spec.size, template=arguments.template)
     name = fingerprint(model)
     precision = arguments.precision if arguments.action == "enrol" else None
     with Gallery(arguments.file, model=name, precision=precision) as gallery:

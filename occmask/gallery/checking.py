@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from ..errors import DataError
 from ..matching.storage import RecordKind, record_kind
-from .store import KeptPicture, Store
+from .entries import KeptPicture
+from .reading import kept_pictures
+from .store import Store
 
 MOST_TOLD = 100
 
@@ -27,7 +29,7 @@ def check_store(store: Store) -> GalleryCheck:
         kind = store.kind()
         people: set[str] = set()
         pictures = 0
-        for kept in store.everything():
+        for kept in kept_pictures(store):
             people.add(kept.person)
             pictures += kept.number is not None
             problem = _problem(kept, kind)

@@ -11,10 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import DataError
+from ..errors import DataError, OptionError
 from ..images.reading import shown
-from ..matching.storage import MAX_BYTES
-from .store import PictureSource, Store, checksum
+from ..matching.storage import MAX_BYTES, decode
+from .entries import Face, PictureSource
+from .reading import kept_pictures
+from .store import Store
+from .texts import checksum
+from .units import units_of
 
 FORMAT = 1
 MAX_LINE = MAX_BYTES * 4 // 3 + (1 << 20)
@@ -42,7 +46,7 @@ def write_lines(store: Store, path: Path, *, model: str) -> int:
     try:
         with open(handle, "w", encoding="utf-8") as file:
             file.write(json.dumps({"occmask_gallery": FORMAT, "model": model}) + "\n")
-            for kept in store.everything():
+            for kept in kept_pictures(store):
                 if not kept.whole:
                     raise DataError(
                         f"{shown(store.path)}: picture {kept.number} of {kept.person!r} is damaged; see check"
@@ -84,6 +88,19 @@ def read_lines(path: Path, *, model: str) -> Iterator[Line]:
                     yield _line(plain, number, where)
     except OSError as e:
         raise DataError(f"{shown(path)}: cannot be read ({e.strerror})") from e
+
+
+def add_lines(store: Store, path: Path, *, model: str) -> int:
+    """Enrol all of a file of `export`; how many pictures.  `DataError` naming the line that cannot be."""
+    count = 0
+    for line in read_lines(path, model=model):
+        face = Face(units_of(decode([line.record]))[0], line.record, line.source, line.enrolled)
+        try:
+            store.enrol(line.person, [face], note=line.note)
+        except (DataError, OptionError) as e:
+            raise DataError(f"{shown(path)}, line {line.number}: {e}") from e
+        count += 1
+    return count
 
 
 def _object(text: bytes, where: str) -> dict[str, Any]:

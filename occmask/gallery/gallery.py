@@ -5,58 +5,29 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, OptionError
 from ..images.reading import shown
 from ..matching import MATCHERS, Matcher
-from ..matching.storage import RecordKind, check_precision, decode, encode, kind_of
+from ..matching.storage import check_precision, decode
 from ..shapes import Template
 from ..spec import Spec
-from ..version import __version__
-from . import GALLERY_INDEXES, GalleryIndex
+from .about import GalleryInfo, about_new, info_of
+from .answers import Candidate, Deleted
+from .binding import Binding
 from .checking import GalleryCheck, check_store
-from .exchange import read_lines, write_lines
-from .store import EnrolledPicture, Face, Person, PictureSource, Store, check_text
-from .units import KeptUnits, unit_rows, units_of
+from .current_index import CurrentIndex
+from .entries import EnrolledPicture, Face, Person, PictureSource
+from .exchange import add_lines, write_lines
+from .store import Store
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 CANDIDATES = 50  # pictures of the first pass that are looked at again
-
-
-class Candidate(NamedTuple):
-    """A person whom a face may be."""
-
-    person: str
-    score: float  # the matcher's
-    picture: int  # the id of the picture that is most like the face
-
-
-class Deleted(NamedTuple):
-    """What became of a person's data."""
-
-    pictures: int
-    log_emptied: bool  # False: others were reading, and the log beside the file still holds old pages
-
-
-class GalleryInfo(NamedTuple):
-    """What a gallery is."""
-
-    path: str
-    model: str
-    kind: RecordKind | None  # None before the first face
-    people: int
-    pictures: int
-    bytes: int  # of the file and its log
-    created: str
-    created_by: str
 
 
 class Gallery:
@@ -87,29 +58,22 @@ class Gallery:
             check_precision(precision)
         if candidates is not None and (isinstance(candidates, bool) or candidates < 1):
             raise OptionError(f"candidates is a whole number of at least 1, or None for all, not {candidates!r}")
-        self._matcher_spec, self._index_spec, self._candidates = Spec.of(matcher), Spec.of(index), candidates
-        self._index: GalleryIndex | None = None
-        self._indexed_at = -1
+        self._matcher_spec, index_spec, self._candidates = Spec.of(matcher), Spec.of(index), candidates
         self._has_deleted = False
         if model is not None:  # for listing and deleting it is not asked, nor is torch
             _ = self._matcher
-        self._store = Store(path, about=None if model is None else _about(model, precision))
+        self._store = Store(path, about=None if model is None else about_new(model, precision))
+        self._index = CurrentIndex(self._store, index_spec)
         try:
-            about = self._store.about()
-            self.model = about.get("model", "")
-            self._can_compare = model is not None
-            if model is not None and model != self.model:
-                raise DataError(
-                    f"{shown(path)} holds templates of the model {self.model[:12]}..., and this is {model[:12]}...; "
-                    "templates of two models cannot be compared: use that model, or enrol everybody into a new file"
-                )
-            kept = self._store.kind()
-            self._precision = check_precision(about.get("precision", "float16") if kept is None else kept.precision)
-            if precision not in (None, self._precision):
-                raise OptionError(f"{shown(path)} stores templates as {self._precision}, not {precision}")
+            self._binding = Binding(self._store, model=model, precision=precision)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def model(self) -> str:
+        """The fingerprint of the model that made the templates."""
+        return self._binding.model
 
     def close(self) -> None:
         """Close the file; the object is of no use afterwards."""
@@ -135,7 +99,7 @@ class Gallery:
         `sources`: where each comes from; `note`: any JSON object about the person.  A picture that the person has
         already, by its SHA-256, is a `DataError`, as is a template of another kind.
         """
-        faces = self._faces(template, sources)
+        faces = self._binding.faces(template, sources)
         with self._store.writing():
             ids = self._store.enrol(person, faces, note=note)
         self._changed(added=(ids, faces))
@@ -150,9 +114,9 @@ class Gallery:
         note: Mapping[str, Any] | None = None,
     ) -> tuple[int, ...]:
         """Put these faces in the place of all that the person has, at once.  Raises as `enrol`, and for nobody."""
-        faces = self._faces(template, sources)
+        faces = self._binding.faces(template, sources)
         with self._store.writing():
-            number = self._number_of(person)
+            number = self._store.existing_person(person)
             old = [picture.id for picture in self._store.pictures(number)]
             ids = self._store.enrol(person, faces, note=note, instead=True)
         self._changed(added=(ids, faces), removed=old)
@@ -162,7 +126,7 @@ class Gallery:
     def rename(self, person: str, name: str) -> None:
         """Give a person another name.  Raises `DataError` for nobody, and for a name that is taken."""
         with self._store.writing():
-            number = self._number_of(person)
+            number = self._store.existing_person(person)
             if name != person and self._store.person_id(name) is not None:
                 raise DataError(f"{shown(name)} is in this gallery already; choose another name")
             self._store.rename(number, name)
@@ -174,7 +138,7 @@ class Gallery:
         next deletion or the last one to close does it.  Copies and backups keep what they have.
         """
         with self._store.writing():
-            number = self._number_of(person)
+            number = self._store.existing_person(person)
             ids = [picture.id for picture in self._store.pictures(number)]
             self._store.delete_person(number)
         self._changed(removed=ids)
@@ -199,7 +163,7 @@ class Gallery:
     # -- comparing -----------------------------------------------------------------------------
     def verify(self, person: str, template: Template, *, best: int = 1) -> Tensor:
         """How alike each face of a template is to a person: (B,), the mean of the `best` pictures' scores."""
-        self._check_query(template)
+        self._binding.check_query(template)
         with self._store.reading():
             known = self.template_of(person)
         scores = self._matcher.scores(self._matcher.prepare(template), self._matcher.prepare(known))
@@ -212,12 +176,12 @@ class Gallery:
         """
         from .identifying import identify
 
-        self._check_query(template)
+        self._binding.check_query(template)
         _counted("top", top), _counted("best", best)
         with self._store.reading():
             if not self._store.count()[1]:
                 return tuple(() for _ in template.embedding)
-            index = self._ready_index()
+            index = self._index.get()
             found = identify(
                 self._store, index, self._matcher, template, top=top, best=best, candidates=self._candidates
             )
@@ -226,7 +190,7 @@ class Gallery:
     def template_of(self, person: str) -> Template:
         """The faces of a person as they are stored, in the order of `pictures`."""
         with self._store.reading():
-            ids = [picture.id for picture in self._store.pictures(self._number_of(person))]
+            ids = [picture.id for picture in self._store.pictures(self._store.existing_person(person))]
             return decode([face.record for face in self._store.faces(ids)])
 
     # -- looking -------------------------------------------------------------------------------
@@ -237,7 +201,7 @@ class Gallery:
     def pictures(self, person: str) -> tuple[EnrolledPicture, ...]:
         """A person's pictures in the order in which they were enrolled.  Raises `DataError` for nobody."""
         with self._store.reading():
-            return tuple(self._store.pictures(self._number_of(person)))
+            return tuple(self._store.pictures(self._store.existing_person(person)))
 
     def __contains__(self, person: object) -> bool:
         return isinstance(person, str) and self._store.person_id(person) is not None
@@ -248,13 +212,7 @@ class Gallery:
 
     def info(self) -> GalleryInfo:
         """Where it lies, whose templates it holds, how many and how large."""
-        with self._store.reading():
-            about, (people, pictures), kind = self._store.about(), self._store.count(), self._store.kind()
-        path = self._store.path
-        sizes = [Path(f"{path}{suffix}") for suffix in ("", "-wal")]
-        size = sum(one.stat().st_size for one in sizes if one.exists())
-        made = about.get("created", ""), about.get("occmask", "")
-        return GalleryInfo(str(path), self.model, kind, people, pictures, size, *made)
+        return info_of(self._store)
 
     def check(self) -> GalleryCheck:
         """Look at every byte: SQLite's integrity check, then the checksum and kind of every record."""
@@ -271,63 +229,17 @@ class Gallery:
 
         Raises `DataError` naming the line that is damaged, of another model or kind, or enrolled already.
         """
-        self._check_model()
-        count = 0
+        self._binding.check_model()
         with self.transaction():
-            for line in read_lines(Path(path), model=self.model):
-                face = Face(units_of(decode([line.record]))[0], line.record, line.source, line.enrolled)
-                try:
-                    self._store.enrol(line.person, [face], note=line.note)
-                except (DataError, OptionError) as e:
-                    raise DataError(f"{shown(path)}, line {line.number}: {e}") from e
-                count += 1
-        self._index = None
+            count = add_lines(self._store, Path(path), model=self.model)
+        self._index.drop()
         return count
 
     # -- how -----------------------------------------------------------------------------------
-    def _faces(self, template: Template, sources: Sequence[PictureSource]) -> list[Face]:
-        self._check_model()
-        records = encode(template, self._precision)
-        if sources and len(sources) != len(records):
-            raise OptionError(f"there are {len(records)} faces and {len(sources)} sources; give one a face, or none")
-        given = list(sources) or [PictureSource()] * len(records)
-        return [Face(*both) for both in zip(units_of(template), records, given, strict=True)]
-
-    def _check_model(self) -> None:
-        if not self._can_compare:
-            raise OptionError(
-                "this gallery was opened without saying which model makes the templates; open it as "
-                "Gallery(path, model=occmask.fingerprint(model))"
-            )
-
-    def _check_query(self, template: Template) -> None:
-        self._check_model()
-        held = self._store.kind()
-        asked = kind_of(template, self._precision)
-        if held is not None and asked._replace(visible=held.visible) != held:  # nobody need have looked
-            raise DataError(
-                f"{shown(self._store.path)} holds {held}; a template of {asked} cannot be compared with them"
-            )
-
-    def _number_of(self, person: str) -> int:
-        number = self._store.person_id(person)
-        if number is None:
-            raise DataError(f"{shown(self._store.path)}: nobody is called {shown(person)} here")
-        return number
-
-    def _changed(self, *, added: tuple[list[int], list[Face]] | None = None, removed: Iterable[int] = ()) -> None:
-        """Tell the index, or have it built anew where what was written may still be taken back."""
+    def _changed(self, *, added: tuple[Sequence[int], Sequence[Face]] = ((), ()), removed: Iterable[int] = ()) -> None:
         removed = list(removed)
         self._has_deleted |= bool(removed)
-        if self._store.is_writing:
-            self._index = None
-        if self._index is None:
-            return
-        if removed:
-            self._index.remove(np.array(removed, np.int64))
-        if added is not None:
-            ids, faces = added
-            self._index.add(unit_rows([(i, face.unit) for i, face in zip(ids, faces, strict=True)]))
+        self._index.tell(added=added, removed=removed)
 
     def _forget(self) -> bool:
         emptied = self._store.empty_log()
@@ -337,27 +249,6 @@ class Gallery:
     @cached_property
     def _matcher(self) -> Matcher:
         return MATCHERS.build(self._matcher_spec)
-
-    def _ready_index(self) -> GalleryIndex:
-        if self._store.is_writing:  # what is in the file may still be taken back
-            return GALLERY_INDEXES.build(self._index_spec, KeptUnits(self._store))
-        changes = self._store.changes_of_others()
-        if self._index is None or changes != self._indexed_at:
-            self._index = GALLERY_INDEXES.build(self._index_spec, KeptUnits(self._store))
-            self._indexed_at = changes
-        return self._index
-
-
-def _about(model: str, precision: str | None) -> dict[str, str]:
-    if not isinstance(model, str) or not model.strip():
-        raise OptionError(f"model is the fingerprint of a model, as occmask.fingerprint(model) gives it, not {model!r}")
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    return {
-        "model": check_text(model),
-        "precision": precision or "float16",
-        "created": created,
-        "occmask": __version__,
-    }
 
 
 def _counted(name: str, count: int) -> int:

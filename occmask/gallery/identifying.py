@@ -13,7 +13,8 @@ from ..matching.storage import decode
 from ..matching.whole import visible_unit
 from ..shapes import Template
 from . import GalleryIndex
-from .store import Store, StoredFace
+from .entries import StoredFace
+from .store import Store
 
 Found = list[tuple[str, float, int]]  # person, score, the picture most alike
 _AT_ONCE = 256  # templates in memory together

@@ -10,6 +10,7 @@ from ..errors import DataError
 from ..images.reading import shown
 from ..shapes import Template
 from . import UnitRows
+from .reading import unit_blocks
 from .store import Store
 
 _ROWS_AT_ONCE = 16_384  # read from the file together
@@ -27,7 +28,7 @@ class KeptUnits:
         return self._store.count()[1]
 
     def blocks(self) -> Iterator[UnitRows]:
-        for some in self._store.units(at_once=_ROWS_AT_ONCE):
+        for some in unit_blocks(self._store, at_once=_ROWS_AT_ONCE):
             if any(not isinstance(unit, bytes) or len(unit) != 2 * self.width for _, unit in some):
                 raise DataError(
                     f"{shown(self._store.path)}: a unit in it has another length than {self.width}; damaged"

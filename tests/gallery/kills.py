@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from occmask.gallery.checking import check_store
-from occmask.gallery.store import Face, PictureSource, Store
+from occmask.gallery.entries import Face, PictureSource
+from occmask.gallery.store import Store
 from occmask.matching.storage import RecordKind, record_header
 
 KIND = RecordKind(128, 42, True, (7, 6), "int8")

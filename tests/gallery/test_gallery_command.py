@@ -135,3 +135,26 @@ def test_pictures_that_cannot_be_used_are_told_and_the_others_answered(filled, p
     assert out.count("\n") == 1
     out, err = filled("verify", "ann", tmp_path / "bad.png", "--weights", weights, expected=1)
     assert out == ""
+
+
+def test_pictures_of_another_alignment_are_refused_until_it_is_said_that_they_are_the_models(run, people, tmp_path):
+    torch.manual_seed(0)
+    weights = tmp_path / "orl.safetensors"
+    occmask.save_weights(occmask.build("from_tiny", image_size=(56, 48), template="orl"), weights)
+    _, err = run("enrol", people, "--weights", weights, "--quiet", expected=2)
+    assert "aligned as 'arcface' and the model was trained on 'orl'" in err
+    assert not (tmp_path / "people.gallery").exists()
+    out, _ = run("enrol", people, "--weights", weights, "--template", "orl", "--quiet")
+    assert out.startswith("enrolled 9 pictures of 3 people into ")
+    picture = people / "bob" / "1.png"
+    for words in (["identify", picture], ["verify", "bob", picture]):
+        _, err = run(*words, "--weights", weights, expected=2)
+        assert "aligned as 'arcface'" in err
+        out, _ = run(*words, "--weights", weights, "--template", "orl")
+        assert "1.png" in out
+
+
+def test_resizing_makes_no_other_alignment_right(run, people, weights, tmp_path):
+    _, err = run("enrol", people, "--weights", weights, "--template", "orl", "--resize", "--quiet", expected=2)
+    assert "--template arcface" in err
+    assert not (tmp_path / "people.gallery").exists()
