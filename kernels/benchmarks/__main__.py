@@ -18,10 +18,10 @@ from pathlib import Path
 
 import torch
 
-from . import gate, margin_cases, mask_cases, model_cases, numerics_cases, tables
+from . import gate, margin_cases, mask_cases, matching_cases, model_cases, numerics_cases, tables
 from .record import Recorder, Row
 
-TABLES = ("numerics", "margin", "mask", "model", "kernels")
+TABLES = ("numerics", "margin", "mask", "model", "matching", "kernels")
 PRECISIONS_OF_KERNELS = ("fp16", "bf16", "tf32")
 
 
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="few cases, few rounds, no compiled model")
     parser.add_argument("--only", choices=TABLES, help="one table (the checks come first all the same)")
     parser.add_argument("--model", default="from_r50", help="of the model table")
+    parser.add_argument("--gallery", type=int, default=5000, help="faces of the matching table (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="of the CPU; as many as torch chooses without it")
     parser.add_argument("--json", type=Path, help="also write everything there, after each row")
     return parser
@@ -98,12 +99,20 @@ def _model(given: argparse.Namespace) -> Iterator[Row]:
         yield from model_cases.measure(given.model, device=given.device, rounds=rounds, compiled=compiled)
 
 
+def _matching(given: argparse.Namespace) -> Iterator[Row]:
+    gallery, rounds = (1000, 2) if given.quick else (given.gallery, 3)
+    yield from matching_cases.measure(gallery=gallery, rounds=rounds, device=given.device)
+    for batch in (1, 8):
+        yield from matching_cases.measure_head(batch=batch, rounds=5 if given.quick else 15, device=given.device)
+
+
 MEASURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "numerics": _numerics,
     "margin": _margin,
     "kernels": _kernels,
     "mask": _mask,
     "model": _model,
+    "matching": _matching,
 }
 
 
