@@ -11,7 +11,7 @@ from ..errors import DataError, OptionError, did_you_mean
 from ..plugin_metadata import COMMANDS_GROUP, declared, distribution_of
 from ..registry import Registry
 from ..version import __version__
-from . import cleaners, commands, covers, heads, project, recognisers, training
+from . import cleaners, commands, covers, heads, matchers, project, recognisers, training
 from .names import Names, names_of
 from .template import Template
 
@@ -25,6 +25,7 @@ TEMPLATES: dict[str, Template] = {
     "backbone": recognisers.BACKBONE,
     "embedding": recognisers.EMBEDDING,
     "margin": recognisers.MARGIN,
+    "matcher": matchers.MATCHER,
     "model": recognisers.MODEL,
     "objective": training.OBJECTIVE,
     "method": training.METHOD,
@@ -35,6 +36,7 @@ TEMPLATES: dict[str, Template] = {
 
 # Kinds without a template, and what to do instead.
 ELSEWHERE: dict[str, str] = {
+    "gate": "a gate is a head: use --kind head",
     "recipe": "a recipe comes with its objective: use --kind objective",
     "dataset": "a data set is a function(source, **options) that returns an occmask.FaceSet, in the entry points "
     "'occmask.datasets'; write a --kind model and change these two lines",
