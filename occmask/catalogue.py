@@ -20,7 +20,7 @@ from .training import METHODS, OBJECTIVES, RECIPES
 
 KINDS: dict[str, Registry[Any]] = {
     "model": MODELS,
-    **COMPONENTS,
+    **{name: registry for name, registry in COMPONENTS.items() if name != "gate"},  # a gate is a head inside another
     "margin": MARGINS,
     "matcher": MATCHERS,
     "method": METHODS,

@@ -3,7 +3,7 @@
     PYTHONPATH=kernels python -m benchmarks                    # the CPU part, under 5 minutes on 2 cores
     PYTHONPATH=kernels python -m benchmarks --device cuda --json runs/bench-cuda.json
     PYTHONPATH=kernels python -m benchmarks --only margin --quick
-    PYTHONPATH=kernels python -m benchmarks --only matching    # by name only: minutes, and 6 GB
+    PYTHONPATH=kernels python -m benchmarks --only search    # by name only: minutes, and 6 GB
 
 from the root of the repository; `make bench` runs the first with --json runs/bench.json.
 """
@@ -19,10 +19,10 @@ from pathlib import Path
 
 import torch
 
-from . import gate, margin_cases, mask_cases, matching_cases, model_cases, numerics_cases, tables
+from . import gate, margin_cases, mask_cases, matching_cases, model_cases, numerics_cases, search_cases, tables
 from .record import Recorder, Row
 
-TABLES = ("numerics", "margin", "mask", "model", "kernels", "matching")
+TABLES = ("numerics", "margin", "mask", "model", "matching", "kernels", "search")
 PRECISIONS_OF_KERNELS = ("fp16", "bf16", "tf32")
 
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for table in [given.only] if given.only else TABLES:
         if table == "kernels" and given.device == "cpu":
             continue  # no kernel of ours runs on a CPU
-        if table == "matching" and given.only is None:
+        if table == "search" and given.only is None:
             continue  # minutes, and 6 GB
         _print_table(table, MEASURES[table](given), recorder, given.device)
     recorder.finish()
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="few cases, few rounds, no compiled model")
     parser.add_argument("--only", choices=TABLES, help="one table (the checks come first all the same)")
     parser.add_argument("--model", default="from_r50", help="of the model table")
+    parser.add_argument("--gallery", type=int, default=5000, help="faces of the matching table (default: %(default)s)")
     parser.add_argument("--threads", type=int, help="of the CPU; as many as torch chooses without it")
     parser.add_argument("--json", type=Path, help="also write everything there, after each row")
     return parser
@@ -102,8 +103,15 @@ def _model(given: argparse.Namespace) -> Iterator[Row]:
 
 
 def _matching(given: argparse.Namespace) -> Iterator[Row]:
-    for case in matching_cases.cases(quick=given.quick):
-        yield from matching_cases.measure(case, given.device, 3 if given.quick else 7)
+    gallery, rounds = (1000, 2) if given.quick else (given.gallery, 3)
+    yield from matching_cases.measure(gallery=gallery, rounds=rounds, device=given.device)
+    for batch in (1, 8):
+        yield from matching_cases.measure_head(batch=batch, rounds=5 if given.quick else 15, device=given.device)
+
+
+def _search(given: argparse.Namespace) -> Iterator[Row]:
+    for case in search_cases.cases(quick=given.quick):
+        yield from search_cases.measure(case, given.device, 3 if given.quick else 7)
         _release(given.device)
 
 
@@ -114,6 +122,7 @@ MEASURES: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
     "mask": _mask,
     "model": _model,
     "matching": _matching,
+    "search": _search,
 }
 
 

@@ -25,7 +25,7 @@ PACKAGES = ("torch", "triton", "numpy", "liger-kernel", "cut-cross-entropy")
 class Row:
     """One implementation in one case; what was not measured is None, and `note` says why."""
 
-    table: str  # gate, numerics, margin, kernels, mask or model
+    table: str  # gate, numerics, margin, kernels, mask, model or matching
     case: str
     part: str  # of the work: forward, forward+backward, ...
     implementation: str

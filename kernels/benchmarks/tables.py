@@ -107,7 +107,13 @@ def _line(row: Row, reference: str, factor: float, rate: str) -> str:
     time = row.seconds
     assert time is not None
     ratio = row.as_fast_as.get(reference)
-    fast = f"{ratio.median:.2f}" if ratio else "1.00" if row.implementation == reference else ""
+    fast = (
+        f"{ratio.median:.{3 if ratio.median < 0.1 else 2}f}"
+        if ratio
+        else "1.00"
+        if row.implementation == reference
+        else ""
+    )
     margin = row.table == "margin"
     size = None if row.memory is None else (row.memory.working if margin else row.memory.peak) / 2**20
     share = row.working_ratio if margin else row.peak_ratio

@@ -11,7 +11,7 @@ from ..errors import DataError, OptionError, did_you_mean
 from ..plugin_metadata import COMMANDS_GROUP, declared, distribution_of
 from ..registry import Registry
 from ..version import __version__
-from . import cleaners, commands, covers, heads, project, recognisers, training
+from . import cleaners, commands, covers, heads, matchers, project, recognisers, training
 from .names import Names, names_of
 from .template import Template
 
@@ -25,6 +25,7 @@ TEMPLATES: dict[str, Template] = {
     "backbone": recognisers.BACKBONE,
     "embedding": recognisers.EMBEDDING,
     "margin": recognisers.MARGIN,
+    "matcher": matchers.MATCHER,
     "model": recognisers.MODEL,
     "objective": training.OBJECTIVE,
     "method": training.METHOD,

@@ -17,6 +17,7 @@ from .data import check_dataset, check_protocol
 from .embeddings import check_embedding
 from .heads import check_head, check_mask_decoder, check_pattern_predictor
 from .margins import check_margin
+from .matchers import check_matcher
 from .objectives import check_objective
 from .occluders import check_occluder, check_placement, check_testset
 from .parts import check_part_locator
@@ -32,6 +33,7 @@ __all__ = [
     "check_head",
     "check_margin",
     "check_mask_decoder",
+    "check_matcher",
     "check_method",
     "check_model",
     "check_objective",

@@ -107,3 +107,19 @@ def test_unlike_results_and_foreign_files_are_one_line_errors(capsys, files, tmp
 def test_comparing_imports_no_torch(files):
     code = f"import sys; from occmask.cli import main; main(['compare', *{files!r}]); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_two_matchers_of_one_model_are_compared_and_both_are_named(capsys, tmp_path):
+    settings = {"folds": 10, "confidence": 0.9, "resamples": 50, "seed": 0}
+    model = {"name": "mine", "fingerprint": "1"}
+    fused = {**settings, "matcher": {"name": "fused", "share": 0.3}}
+    a, b = (saved(tmp_path / f"{n}.json", 0.9, n, settings=s, model=model) for n, s in ((1, fused), (2, settings)))
+    code, out, err = run(capsys, a, b)
+    told = " ".join(out.split())
+    assert (code, err) == (0, "")
+    assert "1.json (mine, matched by fused with share=0.3)" in told
+    assert "2.json (mine) " in told  # of a result from before there were others, it was the cosine
+    assert "A and B are results of one model." in told
+    assert "A compares faces by fused with share=0.3 and B by cosine." in told
+    code, out, _ = run(capsys, a, b, "--json")
+    assert [json.loads(out)[side]["matcher"] for side in "ab"] == ["fused with share=0.3", "cosine"]

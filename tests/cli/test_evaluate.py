@@ -261,3 +261,35 @@ def test_an_option_of_another_kind_is_one_line_and_says_the_kind(capsys, weights
     assert (code, out) == (2, "")
     assert told in err
     assert err.count("\n") == 1
+
+
+def test_a_matcher_is_named_on_the_line_and_in_the_result(capsys, weights, faces, tmp_path):
+    words = [weights, faces, *STRESS, "--quiet"]
+    assert run(capsys, *words, "--out", tmp_path / "cosine")[0] == 0
+    code, out, err = run(capsys, *words, "--matcher", "fused", "--out", tmp_path / "fused")
+    assert (code, err) == (0, "")
+    assert "the figure of that name is the matcher's mean score" in out
+    a, b = (Result.load(tmp_path / name / "result.json") for name in ("fused", "cosine"))
+    assert (a.settings["matcher"], b.settings["matcher"]) == ("fused", "cosine")
+    assert a.figures["area_30"]["cosine"].value != b.figures["area_30"]["cosine"].value
+    assert a.figures["area_30"]["iou"] == b.figures["area_30"]["iou"]
+    assert main(["compare", *(str(tmp_path / name / "result.json") for name in ("fused", "cosine"))]) == 0
+    assert "matched by fused" in " ".join(capsys.readouterr().out.split())
+    code, out, _ = run(capsys, *words, "--matcher", '{"name": "fused", "share": 0.3}', "--json")
+    assert (code, json.loads(out)["settings"]["matcher"]) == (0, {"name": "fused", "share": 0.3})
+
+
+@pytest.mark.parametrize(
+    ("matcher", "told"),
+    [
+        ("fusd", "Did you mean 'fused'"),
+        ('{"name": "fused", "share": 3}', "share lies in [0, 1]"),
+        ('{"name": "fused",', "is no JSON"),
+        ('{"share": 0.3}', "a component is a name"),
+        ("", "begins with a component's name"),
+    ],
+)
+def test_a_wrong_matcher_is_told_in_one_line_before_anything_is_read(capsys, matcher, told):
+    code, out, err = run(capsys, "no-such-weights", "no-such-faces", "--matcher", matcher)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert told in err

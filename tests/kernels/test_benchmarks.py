@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import __main__ as command
-from benchmarks import competitors, floors, gate, margin_cases, numerics_cases, tables
+from benchmarks import competitors, floors, gate, margin_cases, matching_cases, numerics_cases, tables
 from benchmarks.groups import Contender, Group
 from benchmarks.measure import peak_memory, race, ratio, relative_error, spread
 from benchmarks.record import Recorder, Row
@@ -254,3 +254,14 @@ def test_every_kernel_of_the_kernel_table_can_be_launched(precision):
 def test_requirements_are_those_the_competitors_name():
     pins = Path(competitors.__file__).with_name("requirements.txt").read_text().splitlines()
     assert {competitors.LIGER, competitors.CCE} == {line for line in pins if line and not line.startswith("#")}
+
+
+def test_the_matching_table_compares_with_plain_cosine_and_says_how_exact_scores_are(monkeypatch):
+    monkeypatch.setattr(matching_cases, "PROBES", 20)
+    monkeypatch.setattr(matching_cases, "TEMPLATES", ((8, 6),))
+    monkeypatch.setattr(matching_cases, "HELD", 30)  # so that the gallery is made of several blocks
+    rows = list(matching_cases.measure(gallery=70, rounds=2))
+    assert [row.implementation for row in rows] == ["plain cosine", "fused", "fused, as written"]
+    assert set(rows[1].as_fast_as) == {"plain cosine", "fused, as written"}
+    assert all(row.right for row in rows)
+    assert 0 <= max(rows[1].error.values()) < matching_cases.LIMIT

@@ -148,3 +148,29 @@ def test_the_plain_cosine_is_that_of_embeddings():
     np.testing.assert_allclose(plain, found, atol=1e-7)
     np.testing.assert_allclose(COSINE.scores(plain, plain), matcher.scores(found, found), atol=1e-7)
     np.testing.assert_allclose(COSINE.pairs(plain, plain), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [3, 40])
+@pytest.mark.parametrize("name", ["parts", "fused"])
+def test_scores_are_those_of_the_formula_whichever_library_multiplies(name, count, monkeypatch):
+    from occmask.matching import places
+
+    monkeypatch.setattr(places, "_AT_ONCE", 1)  # blocks of 256
+    a, b = make_template(count, width=16, places=6), make_template(600, width=16, places=6, seed=1)
+    single = [Template(*(field.float() for field in t[:3]), t.grid) for t in (a, b)]
+    exact = occmask.match(a, b, matcher=name)
+    assert torch.allclose(occmask.match(*single, matcher=name).double(), exact, atol=1e-6)
+    cosines = torch.einsum("apd,bpd->abp", *(torch.nn.functional.normalize(t.parts, dim=2) for t in (a, b)))
+    weights = (a.visible[:, None] + 1e-3) * (b.visible + 1e-3)
+    parts = (cosines * weights).sum(2) / weights.sum(2)
+    share = 1.0 if name == "parts" else 0.5
+    whole = occmask.match(a, b, matcher="visible_cosine")
+    assert torch.allclose((1 - share) * whole + share * parts, exact, atol=1e-12)
+
+
+def test_scores_pass_gradients_to_the_parts():
+    template = make_template(20, width=8, places=4)
+    parts = template.parts.float().requires_grad_()
+    watched = Template(parts.sum(1), parts, template.visible.float(), template.grid)
+    occmask.match(watched, watched).sum().backward()
+    assert float(parts.grad.abs().sum()) > 0

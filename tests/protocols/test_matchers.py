@@ -65,7 +65,7 @@ def templates(model, images):
 
 
 def chosen(template, indices):
-    return occmask.Template(*(field[indices] for field in template[:3]), template.grid)
+    return occmask.Template(*(field[indices.copy()] for field in template[:3]), template.grid)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from occmask import (
     HEADS,
     MARGINS,
     MASK_DECODERS,
+    MATCHERS,
     METHODS,
     OBJECTIVES,
     OCCLUDERS,
@@ -38,6 +39,7 @@ from occmask.testing import (
     check_head,
     check_margin,
     check_mask_decoder,
+    check_matcher,
     check_method,
     check_model,
     check_objective,
@@ -119,6 +121,16 @@ def test_every_angular_margin_keeps_its_protocol_with_its_other_options(name: st
 )
 def test_every_adaptive_or_re_weighting_margin_keeps_its_protocol_with_its_other_options(spec: Spec) -> None:
     check_margin(spec)
+
+
+@pytest.mark.parametrize("name", MATCHERS)
+def test_every_matcher_keeps_its_protocol(name: str) -> None:
+    check_matcher(name)
+
+
+@pytest.mark.parametrize("spec", [Spec("fused", share=1.0, sharpness=4.0), Spec("joint", sharpness=0.5)], ids=repr)
+def test_matchers_keep_their_protocol_with_other_options(spec: Spec) -> None:
+    check_matcher(spec)
 
 
 @pytest.mark.parametrize("name", RESTORERS)
