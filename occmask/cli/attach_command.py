@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", dest="changes", action="extend", nargs="+", default=[], metavar="NAME=VALUE", help="an option of it"
     )
-    parser.add_argument("--steps", type=int, help="training steps (default: one pass over the faces, at least 600)")
+    parser.add_argument("--steps", type=int, help="training steps (default: one pass over the faces, at least 1500)")
     parser.add_argument(
         "--recipe-set",
         dest="recipe_changes",

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", dest="changes", action="extend", nargs="+", default=[], metavar="NAME=VALUE", help="an option of it"
     )
-    parser.add_argument("--head-steps", type=int, default=600, help="of the head (default: %(default)s)")
+    parser.add_argument("--head-steps", type=int, default=1500, help="of the head (default: %(default)s)")
     parser.add_argument("--folds", type=int, default=4, help="people are cut into (default: %(default)s)")
     parser.add_argument("--only-folds", type=int, help="run the first so many of them (default: all)")
     parser.add_argument("--seeds", type=int, default=2, help="training runs of each fold (default: %(default)s)")

@@ -19,6 +19,8 @@ from ..shapes import FaceBatch, OcclusionTruth
 from .faces import FaceSet
 from .variation import relit, warped
 
+RELIT = 0.5  # of the samples, where faces are lit otherwise: an ordinary picture must not come to look like a cover
+
 
 class FaceStream(Dataset[FaceBatch]):
     """A map-style data set over positions 0 .. length - 1 of an endless shuffled pass over `faces`.
@@ -30,7 +32,8 @@ class FaceStream(Dataset[FaceBatch]):
 
     `occlusion` covers faces (None: all clean).  `flip` mirrors half of the samples.  `jitter` varies the face's
     contrast by up to that share and its brightness by half of it; `shift` moves it by up to that many pixels,
-    repeating its edge; `warp` and `relight` turn and light it otherwise, as `data.variation` says.
+    repeating its edge; `warp` turns and scales it, and `relight` lights half of the finished pictures otherwise, covers
+    included, as `data.variation` says.
     `spec` is the model's (None: RGB in [-1, 1]).  `with_clean` adds `clean` (3, H, W), the same
     face before it was covered.  Raises `OptionError` for a value out of range,
     `DataError` for an empty set, and, on reading, for a file that can no longer be read.
@@ -82,6 +85,12 @@ class FaceStream(Dataset[FaceBatch]):
         uncovered = face
         if self.occlusion is not None:
             face = self.occlusion(face.image, rng, grey=self.faces.grey)
+        if self.relight and rng.random() < RELIT:
+            light = int(rng.integers(2**32))  # that falls on the face and on what covers it alike
+            face, uncovered = (
+                one._replace(image=relit(one.image, np.random.default_rng(light), strength=self.relight))
+                for one in (face, uncovered)
+            )
         if self.flip and rng.random() < 0.5:
             face, uncovered = mirror(face), mirror(uncovered)
         return FaceBatch(
@@ -111,8 +120,6 @@ class FaceStream(Dataset[FaceBatch]):
             image = np.clip(np.rint(levels), 0, 255).astype(np.uint8)[image]
         if self.warp:
             image = warped(image, rng, amount=self.warp)
-        if self.relight:
-            image = relit(image, rng, strength=self.relight)
         return image
 
 

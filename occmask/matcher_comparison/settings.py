@@ -73,7 +73,7 @@ class MatcherSettings:
     model: str = "from_tiny"
     changes: Mapping[str, Any] = field(default_factory=dict)
     head: Spec = Spec("occupancy")
-    head_steps: int = 600
+    head_steps: int = 1500
     folds: int = 4
     only_folds: int | None = None  # measure so many of them; None: all
     seeds: int = 2

@@ -10,7 +10,7 @@ from ..models.face import FaceModel
 from .loop import TrainingSummary, train
 from .recipe import Recipe, recipe_named
 
-LEAST_STEPS = 600  # for a few hundred faces; chosen on people whom no figure of the documentation was measured on
+LEAST_STEPS = 1500  # for a few hundred faces; chosen on people whom no figure of the documentation was measured on
 
 
 def train_head(
@@ -25,7 +25,7 @@ def train_head(
 ) -> TrainingSummary:
     """Train the head of `occmask.attach(model)` on faces of anybody, covered by the recipe "occupancy".
 
-    `steps`: how many; None is one pass over the faces, at least 600.  `changes` are settings of the recipe.  The
+    `steps`: how many; None is one pass over the faces, at least 1500.  `changes` are settings of the recipe.  The
     embeddings stay what they were.  Raises what `train` raises.
     """
     recipe = head_recipe(model, num_faces=len(faces), steps=steps, **changes)

@@ -159,8 +159,8 @@ def frozen(**changes: Any) -> Recipe:
 def occupancy(**changes: Any) -> Recipe:
     """What is covered, learnt by an `occupancy` head on a recogniser that stays as it is; needs no identities.
 
-    One pass is for a large folder of faces; for a few hundred give `epochs=64, batch_size=32`.  What was tried:
-    docs/decisions/012-occupancy-ladder.md.
+    One pass is for a large folder of faces; a few hundred need a thousand steps, which `train_head` gives them.  What
+    was tried: docs/decisions/012-occupancy-ladder.md.
     """
     recipe = Recipe(
         name="occupancy",
@@ -172,7 +172,7 @@ def occupancy(**changes: Any) -> Recipe:
         objective=Spec("occlusion"),
         freezes=("backbone", "embedding", "head.gate"),
         epochs=1.0,
-        batch_size=64,
+        batch_size=32,
         optimiser=Spec("adamw", learning_rate=3e-3),
         schedule=Spec("cosine"),
         warm_up=0.05,
@@ -180,8 +180,8 @@ def occupancy(**changes: Any) -> Recipe:
         clip_gradient=5.0,
         jitter=0.15,
         shift=4,
-        warp=0.1,
-        relight=0.5,
+        warp=0.12,
+        relight=0.35,
     )
     return recipe.override(**changes)
 
