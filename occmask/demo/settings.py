@@ -18,7 +18,7 @@ from ..training.recipe import Recipe
 MODEL = "from_tiny"
 # The control's own weights with an occupancy head beside them, compared part by part: does the head's answer count?
 MATCHED = {"augmented_parts": False, "augmented_fused": True}
-HEAD_STEPS = 600
+HEAD_STEPS = 1000
 DEFAULT_RECIPES = ("baseline", "augmented", *MATCHED, "from")
 ALL_RECIPES = (*DEFAULT_RECIPES, "frozen", "retrofit")
 TRAINED = tuple(name for name in ALL_RECIPES if name not in MATCHED)

@@ -23,9 +23,10 @@ from ..version import __version__
 from .figures import METRICS, Run, Table, tabulate
 from .misaligned import misaligned
 from .occupancy import Maps, maps_of, occupancy_figures
+from .practice import Key, calibrations, evidence_of, impostors_of, practice_of, temperatures
 from .scoring import scores_by_condition
 from .settings import CALIBRATED, CONTROL, ENTRIES, FAR, WITHOUT, Entry, MatcherSettings, as_seen
-from .thresholds import calibrations, factors, false_accepts, impostors_of
+from .thresholds import factors, false_accepts
 from .training import trained_recogniser, with_head
 
 _FUSED = Spec("fused")
@@ -41,14 +42,13 @@ def run_matcher_comparison(settings: MatcherSettings, faces: FaceSet, *, data: s
     start = time.perf_counter()
     _make_folder(settings.out)
     folds = people_folds(faces, folds=settings.folds)[: settings.only_folds]
-    models: dict[tuple[int, int], FaceModel] = {}
+    models: dict[Key, FaceModel] = {}
     bar = tqdm(total=2 * len(folds) * settings.seeds, desc="folds", unit="run", disable=not settings.progress)
     for index, fold in enumerate(folds):
         for seed in range(settings.seeds):
             models[index, seed] = _trained(settings, fold, index, seed)
             bar.update()
-    impostors = {run: impostors_of(model, folds[run[0]].held_out, matcher=_FUSED) for run, model in models.items()}
-    calibrated = calibrations(impostors, matcher=_FUSED) if len(folds) > 1 else {}
+    calibrated = _calibrated(models, [fold.held_out for fold in folds]) if len(folds) > 1 else {}
     found = _Found([], [])
     for run, model in models.items():
         entries = (*ENTRIES, Entry(CALIBRATED, calibrated.get(run, _FUSED), as_seen))
@@ -72,6 +72,10 @@ def run_matcher_comparison(settings: MatcherSettings, faces: FaceSet, *, data: s
         "occupancy": occupancy_figures(found.maps, labels, seeds, resamples=settings.resamples),
         "false_accepts": {entry: {"far": own, "factor": factors(own)} for entry, own in rates.items()},
         "calibrations": {f"fold {fold}, seed {seed}": spec.to_dict() for (fold, seed), spec in calibrated.items()},
+        "temperatures": {
+            f"fold {fold}, seed {seed}": getattr(model.head, "temperature", None)
+            for (fold, seed), model in models.items()
+        },
         "seconds": round(time.perf_counter() - start, 1),
     }
     (settings.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
@@ -85,6 +89,16 @@ class _Found(NamedTuple):
     maps: list[dict[str, Maps]]
 
 
+def _calibrated(models: Mapping[Key, FaceModel], held_out: Sequence[FaceSet]) -> dict[Key, Spec]:
+    """Give each head its temperature, and `fused` its calibration, both from the other folds."""
+    practices = [practice_of(faces) for faces in held_out]
+    evidence = {key: evidence_of(model, practices[key[0]]) for key, model in models.items()}
+    for key, temperature in temperatures(evidence).items():
+        models[key].head.temperature = temperature  # type: ignore[union-attr]
+    impostors = {key: impostors_of(model, practices[key[0]], matcher=_FUSED) for key, model in models.items()}
+    return calibrations(impostors, matcher=_FUSED)
+
+
 def _trained(settings: MatcherSettings, fold: Fold, index: int, seed: int) -> FaceModel:
     """A recogniser with its head, trained on one fold's people or read back."""
     folder = settings.out / f"fold-{index}-seed-{seed}"
@@ -94,9 +108,7 @@ def _trained(settings: MatcherSettings, fold: Fold, index: int, seed: int) -> Fa
     return with_head(settings, control, training, folder, seed=seed)
 
 
-def _measure(
-    model: FaceModel, held_out: FaceSet, run: tuple[int, int], entries: Sequence[Entry], found: _Found
-) -> None:
+def _measure(model: FaceModel, held_out: FaceSet, run: Key, entries: Sequence[Entry], found: _Found) -> None:
     """On the fold's own people."""
     conditions = probes_by_condition(held_out)
     scores = scores_by_condition(model, held_out.images(), conditions | misaligned(held_out), entries)
