@@ -57,4 +57,6 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps(results))
         return
-    print(f"\n{format_matcher_table(results)}\n\n{settings.out / 'results.json'}  all figures")
+    print(f"\n{format_matcher_table(results)}\n")
+    print(f"{settings.out / 'matchers.md'}  every figure as Markdown")
+    print(f"{settings.out / 'results.json'}  every figure for programs")

@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..evaluation.bootstrap import Bootstrap
 from ..measure import plain, probes_by_condition
 from ..models.face import FaceModel
+from ..report.matchers import format_matchers_markdown
 from ..spec import Spec
 from ..version import __version__
 from .figures import METRICS, Run, Table, tabulate
@@ -57,7 +58,7 @@ def run_matcher_comparison(settings: MatcherSettings, faces: FaceSet, *, data: s
     bar.close()
     people = [fold.held_out.num_people for fold in folds]
     table = tabulate(found.runs, people_per_fold=people, bootstrap=Bootstrap(resamples=settings.resamples))
-    rates = false_accepts(found.runs, ("fused", CALIBRATED))
+    rates = false_accepts(found.runs, (CONTROL, "fused", CALIBRATED))
     labels, seeds = [run.label for run in found.runs], [run.seed for run in found.runs]
     results = {
         "occmask": __version__,
@@ -79,6 +80,7 @@ def run_matcher_comparison(settings: MatcherSettings, faces: FaceSet, *, data: s
         "seconds": round(time.perf_counter() - start, 1),
     }
     (settings.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    (settings.out / "matchers.md").write_text(format_matchers_markdown(results))
     return results
 
 
