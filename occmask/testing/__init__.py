@@ -16,6 +16,7 @@ from .backbones import check_backbone
 from .data import check_dataset, check_protocol
 from .embeddings import check_embedding
 from .heads import check_head, check_mask_decoder, check_pattern_predictor
+from .indexes import check_gallery_index
 from .margins import check_margin
 from .matchers import check_matcher
 from .objectives import check_objective
@@ -30,6 +31,7 @@ __all__ = [
     "check_backbone",
     "check_dataset",
     "check_embedding",
+    "check_gallery_index",
     "check_head",
     "check_margin",
     "check_mask_decoder",

@@ -203,7 +203,7 @@ def test_plugins_exits_with_zero_when_all_is_well_and_says_when_there_is_none(si
 def test_metadata_that_nobody_can_read_break_nothing_but_are_told(tmp_path: Path) -> None:
     install(tmp_path, "occmask-rubbish", "[occmask.heads]\nno equals sign\n")
     install(tmp_path, "occmask-well", "[occmask.heads]\nwell = well:Head\n", well="Head = int\n")
-    assert occmask("list", "--kind", "head", site=tmp_path).stdout.split() == ["from", "well"]
+    assert occmask("list", "--kind", "head", site=tmp_path).stdout.split() == ["from", "occupancy", "well"]
     told = json.loads(occmask("plugins", "--json", site=tmp_path).stdout)
     assert "its entry_points.txt cannot be read" in told[0]["problem"]
     assert told[0]["distribution"] == "occmask-rubbish"
@@ -220,7 +220,7 @@ def test_a_plugin_installed_for_editing_is_told_with_its_sources(tmp_path: Path)
 def test_list_goes_on_whatever_is_broken_and_names_alone_are_its_output(site: Path) -> None:
     ran = occmask("list", "--kind", "head", site=site)
     assert ran.returncode == 0
-    names = ["also", "contested", "empty", "exits", "fine", "from", "missing", "nocolon", "number"]
+    names = ["also", "contested", "empty", "exits", "fine", "from", "missing", "nocolon", "number", "occupancy"]
     assert ran.stdout.splitlines() == names
     assert "from plug-in occmask-beta: head also\n" in ran.stderr
     assert "from plug-in occmask-alpha and occmask-beta: they clash: head contested\n" in ran.stderr
