@@ -9,6 +9,8 @@ BENCH_ARGS ?=
 
 VENV := .venv
 OLDEST := .venv-oldest-triton
+APP := .venv-app
+MATCHERS_ARGS ?=
 OLDEST_TRITON := triton==3.6.0
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -18,11 +20,13 @@ PLUGGED := $(VENV)/.plugged
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/occmask-*/pyproject.toml))
 METHODS_ARGS ?= --seeds 3
 
-.PHONY: help install plugins plugins-alone demo methods test test-library test-plugins test-kernels check bench aot-oldest clean always
+.PHONY: help install plugins plugins-alone demo methods matchers app test test-app test-library test-plugins test-kernels check bench aot-oldest clean always
 
 help:
 	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
 	@echo "make methods  every answer to occlusion on the same faces, write runs/methods/ (within 45 minutes on a CPU)"
+	@echo "make matchers ways of comparing faces, on people nobody trained on, write runs/matchers/ (half an hour)"
+	@echo "make app      a page on this computer: drag covers over two faces (after make demo, whose model it shows)"
 	@echo "make test     run all tests, those of the plug-ins too, and measure coverage"
 	@echo "make check    lint, formatting, types"
 	@echo "make bench    our operations beside others': time, memory, error; write runs/bench.json (under 5 minutes)"
@@ -45,6 +49,12 @@ demo: $(INSTALLED)
 methods: $(PLUGGED)
 	@$(BIN)/occmask compare-methods orl --out runs/methods $(METHODS_ARGS)
 
+matchers: $(INSTALLED)
+	@$(BIN)/occmask compare-matchers orl --out runs/matchers $(MATCHERS_ARGS)
+
+app: $(APP)/.installed
+	@$(APP)/bin/occmask app --weights runs/demo/weights/augmented_fused.safetensors
+
 test: test-library test-plugins test-kernels
 
 # The library is tested without the plug-ins that stand beside it, and these with all of them installed.
@@ -62,6 +72,18 @@ $(PLUGGED): $(INSTALLED) $(PLUGINS:%=%/pyproject.toml)
 	@echo "Installing the plug-ins of plugins/"
 	@$(PIP) $(patsubst %,-e %,$(filter-out plugins/occmask-timm,$(PLUGINS)))
 	@$(PIP) --no-deps -e plugins/occmask-timm
+	@touch $@
+
+# Clicks through the page of `occmask app`; needs Chromium (apt install chromium). Gradio and Playwright are large, so
+# they have an environment of their own.
+test-app: $(APP)/.installed
+	@$(APP)/bin/python -m pytest -m browser tests/app -p no:cacheprovider
+
+$(APP)/.installed: pyproject.toml
+	@echo "Creating $(APP)"
+	@"$(PYTHON)" -m venv --clear $(APP)
+	@$(APP)/bin/python -m pip install --disable-pip-version-check -qq "$(TORCH)" $(TORCH_PIP_ARGS)
+	@$(APP)/bin/python -m pip install --disable-pip-version-check -qq -e '.[app-test,demo]'
 	@touch $@
 
 # The oldest Triton that the kernels promise to run on, in an environment that holds nothing else.
@@ -85,7 +107,7 @@ plugins-alone: $(INSTALLED)
 	@TORCH="$(TORCH)" TORCH_PIP_ARGS="$(TORCH_PIP_ARGS)" $(BIN)/python plugins/alone.py
 
 clean:
-	rm -rf $(VENV) $(OLDEST) build dist *.egg-info .coverage htmlcov .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) $(APP) build dist *.egg-info .coverage htmlcov .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find occmask kernels tests plugins -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch goes first and on its own: what comes later finds it there and does not choose another build.
