@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import ProtocolError, ShapeError
 from .bootstrap import Bootstrap
+from .calibration import expected_calibration_error
 from .checks import check_whole, labels_of
 from .metrics import Estimate, FloatArray, PairScores
 
@@ -23,7 +24,7 @@ class OccupancyResult(NamedTuple):
     pixel_iou: Estimate  # mean over faces of the IoU of called and truly covered pixels; two empty sets agree
     flagged: Estimate  # share of faces with any cell called covered
     area: Estimate  # mean share of a face's pixels called covered
-    calibration_error: float  # of the places of the map: see `calibration_error`
+    calibration_error: float  # of the places of the map: see `calibration.expected_calibration_error`
     iou_each: FloatArray  # (N,)
 
 
@@ -65,7 +66,7 @@ class OccupancyAccuracy:
             pixel_iou=self.bootstrap.mean(iou, people),
             flagged=self.bootstrap.mean((cell >= AT_LEAST).any((1, 2)), people),
             area=self.bootstrap.mean(called.mean((1, 2)), people),
-            calibration_error=calibration_error(probability, cell_means(truth, probability.shape[1:])),
+            calibration_error=expected_calibration_error(probability, cell_means(truth, probability.shape[1:])),
             iou_each=iou,
         )
 
@@ -83,21 +84,6 @@ class OccupancyAccuracy:
             return (scores.weigh(drawn[covered], drawn[visible]).auc(),)
 
         return self.bootstrap.estimates(figure, num_people=len(names))[0]
-
-
-def calibration_error(probability: ArrayLike, share: ArrayLike, *, bins: int = 15) -> float:
-    """Expected calibration error of predicted probabilities against covered shares, both of any one shape.
-
-    Places are sorted into `bins` of equal width by their probability; the error is the mean over places of the
-    distance between a bin's mean probability and its mean covered share (Guo et al., ICML 2017, section 2).
-    """
-    said, true = np.asarray(probability, np.float64).ravel(), np.asarray(share, np.float64).ravel()
-    if said.shape != true.shape or not said.size:
-        raise ShapeError(f"there are {said.size} probabilities and {true.size} shares; one is needed for each other")
-    check_whole("bins", bins, least=1, usual=15)
-    place = np.minimum((said * bins).astype(np.int64), bins - 1)
-    gap = np.bincount(place, weights=said - true, minlength=bins)
-    return float(np.abs(gap).sum() / said.size)
 
 
 def mask_iou(a: ArrayLike, b: ArrayLike) -> FloatArray:

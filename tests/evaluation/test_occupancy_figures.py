@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from occmask.errors import OptionError, ProtocolError, ShapeError
-from occmask.evaluation.occupancy import OccupancyAccuracy, calibration_error, cell_means, mask_iou, stretched
+from occmask.evaluation.occupancy import OccupancyAccuracy, cell_means, mask_iou, stretched
 
 SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
@@ -90,13 +90,6 @@ def test_the_iou_is_symmetric_and_one_for_the_same_set_only(a: np.ndarray, b: np
     assert (iou == mask_iou(b, a)).all()
     assert ((iou == 1) == (a == b).all((1, 2))).all()
     assert ((iou >= 0) & (iou <= 1)).all()
-
-
-def test_the_calibration_error_is_the_mean_gap_of_the_bins() -> None:
-    said = np.array([0.05, 0.05, 0.95, 0.95])
-    assert calibration_error(said, np.array([0, 0, 1, 1.0]), bins=2) == pytest.approx(0.05)
-    assert calibration_error(said, np.array([0, 0, 0, 1.0]), bins=2) == pytest.approx((0.05 + 0.45) / 2)
-    assert calibration_error(np.ones(3), np.ones(3)) == 0
 
 
 def test_what_is_no_map_is_refused() -> None:
