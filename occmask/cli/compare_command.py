@@ -103,7 +103,7 @@ def _named(path: str, model: Mapping[str, Any]) -> str:
 
 def _wrapped(lines: Iterable[str]) -> Iterator[str]:
     for line in lines:
-        yield textwrap.fill(line, WIDTH, subsequent_indent="   ", break_on_hyphens=False)
+        yield textwrap.fill(line, WIDTH, subsequent_indent="   ", break_on_hyphens=False, break_long_words=False)
 
 
 def _ascii(text: str) -> str:

@@ -15,17 +15,16 @@ from tqdm import tqdm
 from ..data.faces import FaceSet
 from ..data.stream import FaceStream, collate
 from ..devices import usable_device
-from ..errors import CheckpointError, OptionError, TrainingError
+from ..errors import CheckpointError, TrainingError
 from ..margins.loss import MarginLoss
-from ..models.config import COMPONENTS
 from ..models.face import FaceModel
 from ..occluders import PLACEMENTS
 from ..occluders.occlude import Occlusions
 from ..shapes import FaceBatch
 from . import OBJECTIVES
 from .checkpoint import resume_checkpoint, save_checkpoint
+from .checks import check_parts, check_people
 from .log import append_log, cut_log
-from .objectives import names_people
 from .optimisation import build_optimiser, set_learning_rate
 from .recipe import Recipe
 from .step import StepResult, training_mode, training_step
@@ -65,8 +64,8 @@ def train(
     """
     folder = Path(out) if out is not None else None
     model.config.input_spec.check(size=faces.image_size, template=faces.template)
-    _check_people(model, loss, faces, recipe)
-    _check_parts(model, recipe)
+    check_people(model, loss, faces, recipe)
+    check_parts(model, recipe)
     where = usable_device(device)
     model.to(where, memory_format=torch.channels_last)  # type: ignore[call-overload]
     classes = nn.Module() if loss is None else loss.to(where)  # of people; an empty module has none
@@ -164,42 +163,6 @@ class _Meter:
         entry["images_per_second"] = self.images / (time.perf_counter() - self.since)
         self._restart()
         return entry
-
-
-def _check_people(model: FaceModel, loss: MarginLoss | None, faces: FaceSet, recipe: Recipe) -> None:
-    if not names_people(recipe.objective):
-        if loss is not None:
-            raise OptionError(
-                f"recipe {recipe.name!r} names nobody and trains no class weights; give None for the loss"
-            )
-        return
-    if loss is None:
-        raise OptionError(
-            f"recipe {recipe.name!r} learns who people are; give it a loss, such as occmask.build_loss makes"
-        )
-    if faces.num_people < 2:
-        raise TrainingError(f"training needs faces of at least 2 people, and this set has {faces.num_people}")
-    if faces.labels.max() >= faces.num_people:
-        raise OptionError("the labels of these faces leave some people out; train on faces.relabel()")
-    if loss.num_classes != faces.num_people:
-        raise OptionError(
-            f"the loss has {loss.num_classes} classes and the set {faces.num_people} people; "
-            f"build it with num_classes={faces.num_people}"
-        )
-    if loss.embedding_dim != model.width:
-        raise OptionError(f"the model embeds in {model.width} dimensions; build the loss with that embedding_dim")
-
-
-def _check_parts(model: FaceModel, recipe: Recipe) -> None:
-    missing = [name for name in recipe.parts if name not in model.config.occlusion_parts]
-    if missing:
-        raise OptionError(
-            f"recipe {recipe.name!r} trains a {missing[0]}; build the model with one, such as {missing[0]}="
-            f"{next(iter(COMPONENTS[missing[0]]), 'that of a plug-in')!r}"
-        )
-    extra = [name for name in model.config.occlusion_parts if name not in recipe.parts]
-    if extra:
-        raise OptionError(f"recipe {recipe.name!r} trains without a {extra[0]}; build the model with {extra[0]}=None")
 
 
 def _objective(model: FaceModel, loss: MarginLoss | None, recipe: Recipe) -> Any:
