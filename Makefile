@@ -25,7 +25,7 @@ METHODS_ARGS ?= --seeds 3
 help:
 	@echo "make demo     train and evaluate on real faces, write runs/demo/ (a few minutes on a CPU)"
 	@echo "make methods  every answer to occlusion on the same faces, write runs/methods/ (within 45 minutes on a CPU)"
-	@echo "make matchers ways of comparing faces, on people nobody trained on, write runs/matchers/ (half an hour)"
+	@echo "make matchers ways of comparing faces, on people nobody trained on, write runs/matchers/"
 	@echo "make app      a page on this computer: drag covers over two faces (after make demo, whose model it shows)"
 	@echo "make test     run all tests, those of the plug-ins too, and measure coverage"
 	@echo "make check    lint, formatting, types"

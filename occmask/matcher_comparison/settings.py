@@ -19,7 +19,7 @@ from ..training.budgets import SMALL, Budget
 FAR = 1e-2
 CONTROL = "cosine"  # every difference is to this entry, with the same weights
 WITHOUT = "fused, no visibility"
-CALIBRATED = "fused, calibrated"  # on the people that the model was trained on
+CALIBRATED = "fused, calibrated"  # on the people of the other folds; needs two
 OCCLUDED = (*AREAS, *WORN)
 HALF_HIDDEN = ("area_40", "area_50")
 MEANS: Mapping[str, tuple[str, ...]] = {"occluded": OCCLUDED, "area_40_50": HALF_HIDDEN}

@@ -52,13 +52,14 @@ def run_matcher_comparison(settings: MatcherSettings, faces: FaceSet, *, data: s
     calibrated = _calibrated(models, [fold.held_out for fold in folds]) if len(folds) > 1 else {}
     found = _Found([], [])
     for run, model in models.items():
-        entries = (*ENTRIES, Entry(CALIBRATED, calibrated.get(run, _FUSED), as_seen))
+        more = (Entry(CALIBRATED, calibrated[run], as_seen),) if run in calibrated else ()
+        entries = (*ENTRIES, *more)
         _measure(model, folds[run[0]].held_out.in_memory(), run, entries, found)
         bar.update()
     bar.close()
     people = [fold.held_out.num_people for fold in folds]
     table = tabulate(found.runs, people_per_fold=people, bootstrap=Bootstrap(resamples=settings.resamples))
-    rates = false_accepts(found.runs, (CONTROL, "fused", CALIBRATED))
+    rates = false_accepts(found.runs, (CONTROL, "fused", *([CALIBRATED] if calibrated else [])))
     labels, seeds = [run.label for run in found.runs], [run.seed for run in found.runs]
     results = {
         "occmask": __version__,

@@ -8,7 +8,6 @@ from typing import Any
 from ..errors import OptionError
 from ..heads import HEADS
 from ..spec import Spec
-from .config import ModelConfig
 from .face import FaceModel
 from .inference import InferenceModel
 
@@ -36,7 +35,7 @@ def attach(model: FaceModel, head: Spec | str = "occupancy", **options: Any) -> 
                 "attach 'occupancy', or build the model with head=None"
             )
         spec = spec.replace(gate=old)
-    attached = FaceModel(_with_head(model.config, spec))
+    attached = FaceModel(model.config.override(head=spec))
     for name, part in model.named_children():
         if name != "head":
             setattr(attached, name, copy.deepcopy(part))
@@ -46,7 +45,3 @@ def attach(model: FaceModel, head: Spec | str = "occupancy", **options: Any) -> 
     attached.to(device=like.device, dtype=like.dtype)
     attached.origin = dict(model.origin)
     return attached.eval()
-
-
-def _with_head(config: ModelConfig, head: Spec) -> ModelConfig:
-    return config.override(head=head)
